@@ -1,0 +1,35 @@
+"""ALBERT for Keras 3: from raw text to a phone-ready file.
+
+The public names below are loaded on first use (PEP 562): `import
+keras_albert` alone loads neither Keras nor TensorFlow.
+"""
+
+import importlib
+
+from keras_albert.version import __version__
+
+_PUBLIC_NAMES = {
+    "AlbertBackbone": "keras_albert.models.backbone",
+    "AlbertTextClassifier": "keras_albert.tasks.text_classifier",
+    "AlbertTextClassifierPreprocessor": (
+        "keras_albert.preprocessing.text_classifier"
+    ),
+    "AlbertTokenizer": "keras_albert.preprocessing.tokenizer",
+}
+_PUBLIC_MODULES = ("export",)
+
+__all__ = ["__version__", *sorted((*_PUBLIC_NAMES, *_PUBLIC_MODULES))]
+
+
+def __getattr__(name: str):
+    if name in _PUBLIC_NAMES:
+        value = getattr(importlib.import_module(_PUBLIC_NAMES[name]), name)
+        globals()[name] = value
+        return value
+    if name in _PUBLIC_MODULES:
+        return importlib.import_module(f"keras_albert.{name}")
+    raise AttributeError(f"module 'keras_albert' has no attribute {name!r}")
+
+
+def __dir__():
+    return __all__

@@ -1,0 +1,1 @@
+"""Readers of labelled text files."""

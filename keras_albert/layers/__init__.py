@@ -1,0 +1,1 @@
+"""The layers of ALBERT: factorized embeddings, the encoder block, heads."""

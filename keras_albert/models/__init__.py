@@ -1,0 +1,1 @@
+"""The ALBERT backbone, and the same stack as one loop."""

@@ -1,0 +1,183 @@
+"""What all tasks have in common."""
+
+import keras
+import numpy as np
+from keras import tree
+
+from keras_albert.preprocessing.packer import trim_padding
+from keras_albert.presets.loading import TaskPresetMixin
+
+_TRAINING_BACKENDS = ("tensorflow", "jax", "torch")
+
+
+def check_token_ids(token_ids, vocabulary_size):
+    """Raises ValueError for ids that the embedding table does not have.
+
+    Args:
+        token_ids: `(batch, sequence)` int; checked when it is an array, not
+            when it is a symbol in a graph.
+        vocabulary_size: int.
+    """
+    if not isinstance(token_ids, (np.ndarray, list)):
+        return
+    ids = np.asarray(token_ids)
+    if ids.size and (ids.min() < 0 or ids.max() >= vocabulary_size):
+        wrong = ids.max() if ids.max() >= vocabulary_size else ids.min()
+        raise ValueError(
+            "`token_ids` must lie between 0 and `vocabulary_size - 1 = "
+            f"{vocabulary_size - 1}`. Received: {wrong}. Does the tokenizer "
+            "belong to this model?"
+        )
+
+
+class AlbertTask(TaskPresetMixin):
+    """The abstract base of the tasks, mixed into KerasHub's task classes.
+
+    It adds to them: batches padded to what their texts need, ready tensors
+    that pass a preprocessor, and early checks of what they are given.
+    """
+
+    def check_parts(self, backbone, preprocessor):
+        """Raises ValueError if backbone and preprocessor do not fit."""
+        if preprocessor is None or not hasattr(preprocessor, "tokenizer"):
+            return
+        length = preprocessor.sequence_length
+        if length is not None and length > backbone.max_sequence_length:
+            raise ValueError(
+                "The preprocessor's `sequence_length` must be at most the "
+                "backbone's `max_sequence_length`. Received: "
+                f"sequence_length={length}, max_sequence_length="
+                f"{backbone.max_sequence_length}."
+            )
+        tokenizer = preprocessor.tokenizer
+        if tokenizer is None or tokenizer.proto is None:
+            return
+        if tokenizer.vocabulary_size() > backbone.vocabulary_size:
+            raise ValueError(
+                "The backbone's `vocabulary_size` must be at least the "
+                "tokenizer's. Received: "
+                f"vocabulary_size={backbone.vocabulary_size}, and a "
+                f"tokenizer of {tokenizer.vocabulary_size()} pieces."
+            )
+
+    def preprocess_samples(self, x, y=None, sample_weight=None):
+        """Texts to batches; dictionaries of ready tensors pass unchanged."""
+        if isinstance(x, dict) and "token_ids" in x:
+            check_token_ids(x["token_ids"], self.backbone.vocabulary_size)
+            return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
+        data = super().preprocess_samples(x, y, sample_weight)
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if _is_padded_batch(x):
+            x = trim_padding(_numpy_unless_symbolic(x))
+        return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
+
+    def fit(self, *args, **kwargs):
+        """Trains; see `keras.Model.fit`. Texts are preprocessed."""
+        if keras.backend.backend() not in _TRAINING_BACKENDS:
+            raise NotImplementedError(
+                f"The {keras.backend.backend()} backend predicts but cannot "
+                "train; set KERAS_BACKEND to tensorflow, jax or torch to fit."
+            )
+        return super().fit(*args, **kwargs)
+
+    def predict_by_length(self, texts, batch_size=32):
+        """Predicts texts, similar lengths together, each batch just as long.
+
+        Args:
+            texts: list of strings, or of pairs of strings as 2-tuples.
+            batch_size: int.
+
+        Returns:
+            The outputs of the model as `predict` gives them, NumPy arrays
+            in the order of `texts`.
+        """
+        features = self._features(texts)
+        tokens = features["padding_mask"].sum(axis=-1)
+        order = np.argsort(tokens, kind="stable")
+        outputs = []
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            batch = {name: value[rows] for name, value in features.items()}
+            batch = _pad_rows(trim_padding(batch))
+            output = keras.Model.predict_on_batch(self, batch)
+            outputs.append(
+                tree.map_structure(lambda x, n=len(rows): x[:n], output)
+            )
+        inverse = np.argsort(order)
+        return tree.map_structure(
+            lambda *parts: np.concatenate(parts)[inverse], *outputs
+        )
+
+    def _features(self, texts):
+        if self.preprocessor is None:
+            raise ValueError(
+                f"{type(self).__name__} needs a `preprocessor` to take texts. "
+                "It has none; pass one to the constructor."
+            )
+        if isinstance(texts[0], tuple):
+            texts = tuple(list(part) for part in zip(*texts, strict=True))
+        # `y=None` says that a tuple is a pair of texts, not texts and labels.
+        return _numpy_unless_symbolic(self.preprocessor(texts, y=None))
+
+
+def as_texts(items):
+    """Checks texts, and makes a list of them.
+
+    Args:
+        items: a string, a pair of strings as a 2-tuple, or a list of either.
+
+    Returns:
+        The list, and a bool: whether a single item was given.
+
+    Raises:
+        ValueError: if an item is neither, or texts and pairs are mixed.
+    """
+    single = isinstance(items, (str, tuple))
+    texts = [items] if single else list(items)
+    for index, item in enumerate(texts):
+        if isinstance(item, str) and isinstance(texts[0], str):
+            continue
+        if (
+            isinstance(item, tuple)
+            and isinstance(texts[0], tuple)
+            and len(item) == 2
+            and all(isinstance(part, str) for part in item)
+        ):
+            continue
+        raise ValueError(
+            "Texts must be strings, or all of them pairs of strings as "
+            f"2-tuples. Received at index {index}: {item!r:.80}."
+        )
+    return texts, single
+
+
+def _is_padded_batch(x):
+    return (
+        isinstance(x, dict)
+        and "padding_mask" in x
+        and len(x["padding_mask"].shape) == 2
+    )
+
+
+def _numpy_unless_symbolic(features):
+    import tensorflow as tf
+
+    if not tf.executing_eagerly():
+        return features
+    return {
+        name: keras.ops.convert_to_numpy(value)
+        for name, value in features.items()
+    }
+
+
+def _pad_rows(batch):
+    """Fills a batch with empty rows up to a power of two.
+
+    Compiled backends then build programs for a few batch sizes only.
+    """
+    rows = len(batch["padding_mask"])
+    missing = (1 << (rows - 1).bit_length()) - rows
+    return {
+        name: np.pad(value, ((0, missing), (0, 0)))
+        for name, value in batch.items()
+    }

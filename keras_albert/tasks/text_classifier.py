@@ -1,0 +1,282 @@
+"""Texts, or pairs of them, to classes, labels or a score."""
+
+import keras
+import keras_nlp
+import numpy as np
+
+from keras_albert.layers.encoder import weight_initializer
+from keras_albert.models.backbone import AlbertBackbone
+from keras_albert.preprocessing.text_classifier import (
+    AlbertTextClassifierPreprocessor,
+)
+from keras_albert.tasks.task import AlbertTask, as_texts
+
+
+@keras.saving.register_keras_serializable(package="keras_albert")
+class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
+    """Classifies one or two texts: dropout and a dense layer on the pooler.
+
+    The head of the original's `run_classifier`. What it is trained for
+    follows from the arguments:
+
+    | arguments | targets | default loss | default metrics |
+    |---|---|---|---|
+    | `num_classes=n` | int, `(batch,)` | sparse cross-entropy | accuracy |
+    | `num_classes=1` | float, `(batch,)` | squared error | RMSE, Pearson |
+    | `multi_label=True` | 0 or 1, `(batch, n)` | binary cross-entropy | binary accuracy, micro F1 |
+
+    Args:
+        backbone: an `AlbertBackbone`.
+        num_classes: int. Number of outputs; 1 is regression. May be left out
+            when `labels` are given.
+        preprocessor: an `AlbertTextClassifierPreprocessor`, or `None` for
+            a model of ready tensors.
+        activation: activation of the outputs. `None` gives logits,
+            `"softmax"` probabilities.
+        dropout: float. Dropout rate on the pooled output.
+        labels: list of strings, the names of the classes in order. They are
+            kept with the model.
+        multi_label: bool. Whether each class is a yes or no of its own.
+        head_dtype: dtype policy of the output layer, instead of the
+            backbone's. A quantized model keeps it.
+        **kwargs: `name`, and `compile=False` to compile later.
+
+    Inputs: strings, pairs of strings as a tuple of two lists, or the
+    backbone's dictionary of tensors.
+
+    Outputs: `(batch, num_classes)` float, logits unless `activation` is set.
+
+    Raises:
+        ValueError: if the arguments contradict each other.
+
+    Example:
+    ```python
+    import keras_albert as ka
+
+    classifier = ka.AlbertTextClassifier.from_preset(
+        "albert_tiny_en", labels=["negative", "positive"]
+    )
+    texts = ["What a fine film.", "A waste of two hours."]
+    classifier.fit(texts, [1, 0], batch_size=2, epochs=1)
+    classifier.classify("Great fun!")  # {"label": "positive", "score": 0.5}
+    ```
+    """
+
+    backbone_cls = AlbertBackbone
+    preprocessor_cls = AlbertTextClassifierPreprocessor
+
+    def __init__(
+        self,
+        backbone,
+        num_classes=None,
+        preprocessor=None,
+        activation=None,
+        dropout=0.1,
+        labels=None,
+        multi_label=False,
+        head_dtype=None,
+        **kwargs,
+    ):
+        num_classes = _number_of_classes(num_classes, labels)
+        if multi_label and num_classes < 2:
+            raise ValueError(
+                "`multi_label=True` needs at least 2 classes. Received: "
+                f"num_classes={num_classes}."
+            )
+        self.check_parts(backbone, preprocessor)
+
+        # === Layers ===
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.output_dropout = keras.layers.Dropout(
+            dropout, dtype=backbone.dtype_policy, name="output_dropout"
+        )
+        self.output_dense = keras.layers.Dense(
+            num_classes,
+            kernel_initializer=weight_initializer(),
+            activation=activation,
+            dtype=head_dtype or backbone.dtype_policy,
+            name="logits",
+        )
+
+        # === Functional model ===
+        inputs = backbone.input
+        pooled = backbone(inputs)["pooled_output"]
+        outputs = self.output_dense(self.output_dropout(pooled))
+        # Read by `compile`, which the base class calls.
+        self.num_classes = num_classes
+        self.multi_label = multi_label
+        self.activation = keras.activations.get(activation)
+        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+
+        # === Config ===
+        self.num_classes = num_classes
+        self.multi_label = multi_label
+        self.activation = keras.activations.get(activation)
+        self.dropout = dropout
+        self.labels = None if labels is None else list(labels)
+
+    def compile(self, optimizer="auto", loss="auto", *, metrics="auto", **kw):
+        """Configures training; see `keras.Model.compile`.
+
+        Args:
+            optimizer: `"auto"` is AdamW with the learning rate that belongs
+                to the backbone's preset, see `AlbertBackbone.learning_rate`.
+            loss: `"auto"` follows the kind of targets, see the class.
+            metrics: `"auto"` likewise.
+            **kw: See `keras.Model.compile`.
+        """
+        from_logits = self.activation is keras.activations.linear
+        if optimizer == "auto":
+            optimizer = keras.optimizers.AdamW(
+                self.backbone.learning_rate, weight_decay=0.01
+            )
+            optimizer.exclude_from_weight_decay(
+                var_names=["bias", "gamma", "beta"]
+            )
+        if loss == "auto":
+            loss = self._default_loss(from_logits)
+        if metrics == "auto":
+            metrics = self._default_metrics(from_logits)
+        super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kw)
+
+    def _default_loss(self, from_logits):
+        if self.multi_label:
+            return keras.losses.BinaryCrossentropy(from_logits=from_logits)
+        if self.num_classes == 1:
+            return keras.losses.MeanSquaredError()
+        return keras.losses.SparseCategoricalCrossentropy(
+            from_logits=from_logits
+        )
+
+    def _default_metrics(self, from_logits):
+        if self.multi_label:
+            threshold = 0.0 if from_logits else 0.5
+            return [keras.metrics.BinaryAccuracy(threshold=threshold)]
+        if self.num_classes == 1:
+            return [
+                keras.metrics.RootMeanSquaredError(name="rmse"),
+                keras.metrics.PearsonCorrelation(axis=0, name="pearson"),
+            ]
+        return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+
+    def classify(self, texts, batch_size=32, threshold=0.5):
+        """Classifies texts, each batch padded only to its longest text.
+
+        Args:
+            texts: a string, a pair of strings as a 2-tuple, or a list of
+                either.
+            batch_size: int. How many texts are computed together.
+            threshold: float. With `multi_label`, the probability from which
+                a label is given.
+
+        Returns:
+            For one text a result, for a list a list of results. A result is
+            `{"label", "score"}`, the most probable class and its
+            probability; `{"score"}` for regression; with `multi_label` a
+            list of `{"label", "score"}`, most probable first. `"label"` is
+            the class index when the model has no `labels`.
+
+        Raises:
+            ValueError: if `texts` holds anything but texts or pairs.
+        """
+        texts, single = as_texts(texts)
+        if not texts:
+            return []
+        outputs = self.predict_by_length(texts, batch_size=batch_size)
+        results = [
+            self._result(row, threshold) for row in self.probabilities(outputs)
+        ]
+        return results[0] if single else results
+
+    def probabilities(self, outputs):
+        """Probabilities from the model's outputs; scores for regression.
+
+        Args:
+            outputs: `(batch, num_classes)` float array, as from `predict`.
+
+        Returns:
+            `(batch, num_classes)` float32 array: softmax of logits, sigmoid
+            with `multi_label`, unchanged for regression or when the model
+            has an `activation`.
+        """
+        outputs = np.asarray(outputs, dtype="float32")
+        if self.num_classes == 1 or (
+            self.activation is not keras.activations.linear
+        ):
+            return outputs
+        if self.multi_label:
+            return 1.0 / (1.0 + np.exp(-outputs))
+        shifted = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
+        return shifted / shifted.sum(axis=-1, keepdims=True)
+
+    def _result(self, row, threshold):
+        if self.num_classes == 1:
+            return {"score": float(row[0])}
+        if self.multi_label:
+            order = [i for i in np.argsort(-row) if row[i] >= threshold]
+            return [self._labelled(row, index) for index in order]
+        return self._labelled(row, row.argmax())
+
+    def _labelled(self, row, index):
+        label = int(index) if self.labels is None else self.labels[index]
+        return {"label": label, "score": float(row[index])}
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        if config.get("head_dtype") is not None:
+            config["head_dtype"] = keras.dtype_policies.get(
+                config["head_dtype"]
+            )
+        return super().from_config(config)
+
+    @classmethod
+    def merge_preset_config(cls, saved, given):
+        merged = {**saved, **given}
+        if given.get("labels") is not None and "num_classes" not in given:
+            merged["num_classes"] = len(given["labels"])
+        if "num_classes" in given and "labels" not in given:
+            size = len(saved.get("labels") or ())
+            if size != given["num_classes"]:
+                merged["labels"] = None
+        return merged
+
+    def get_config(self):
+        config = super().get_config()
+        if self.output_dense.quantization_mode is not None:
+            config["head_dtype"] = keras.dtype_policies.serialize(
+                self.output_dense.dtype_policy
+            )
+        config.update(
+            {
+                "num_classes": self.num_classes,
+                "activation": keras.activations.serialize(self.activation),
+                "dropout": self.dropout,
+                "labels": self.labels,
+                "multi_label": self.multi_label,
+            }
+        )
+        return config
+
+
+def _number_of_classes(num_classes, labels):
+    if labels is None:
+        if num_classes is None:
+            raise ValueError(
+                "`num_classes` or `labels` must be given. Received neither; "
+                "pass `num_classes=1` for regression."
+            )
+        if num_classes < 1:
+            raise ValueError(
+                f"`num_classes` must be positive. Received: {num_classes}."
+            )
+        return num_classes
+    if num_classes is not None and num_classes != len(labels):
+        raise ValueError(
+            "`labels` must name each class once. Received: "
+            f"num_classes={num_classes} and {len(labels)} labels."
+        )
+    if len(set(labels)) != len(labels):
+        raise ValueError(f"`labels` must differ. Received: {labels}.")
+    return len(labels)

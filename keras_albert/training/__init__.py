@@ -1,0 +1,1 @@
+"""Schedules, callbacks and the fine-tuning recipe."""
