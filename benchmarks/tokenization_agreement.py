@@ -129,7 +129,10 @@ def tokenizers(model, **options):
 
     return {
         "reference": lambda texts: from_lists(
-            [normalizer.encode_ids(processor, text, **options) for text in texts]
+            [
+                normalizer.encode_ids(processor, text, **options)
+                for text in texts
+            ]
         ),
         "sentencepiece": lambda texts: from_lists(
             folded_processor.encode(texts, num_threads=1)
@@ -137,9 +140,7 @@ def tokenizers(model, **options):
         "tensorflow_text": from_ragged(
             tensorflow_text.SentencepieceTokenizer(folded)
         ),
-        "Fast": from_ragged(
-            tensorflow_text.FastSentencepieceTokenizer(folded)
-        ),
+        "Fast": from_ragged(tensorflow_text.FastSentencepieceTokenizer(folded)),
     }
 
 
@@ -198,7 +199,11 @@ def main():
     totals, start = np.zeros(1 + len(rivals), dtype=int), time.monotonic()
     for name, pattern, read in CORPORA:
         texts = sorted(
-            {text for path in arguments.data.glob(pattern) for text in read(path)}
+            {
+                text
+                for path in arguments.data.glob(pattern)
+                for text in read(path)
+            }
         )
         found = [[] for _ in rivals]
         for begin in range(0, len(texts), _BATCH_SIZE):

@@ -18,16 +18,21 @@ A folded normalizer is a table that is read left to right, longest match
 first, and sees nothing else of the text. `docs/tokenization.md` measures what
 that loses. These classes remain:
 
-- a capital sigma whose neighbours are out of the table's sight: `Σ` as first
-  character of a text, or one parted from the next letter by a full stop or an
-  apostrophe (`Σ.Α.`), becomes the final `ς` instead of `σ`;
+- where a piece of digits with a comma (`▁11,` in "11,424") was on the best
+  path, the reference splits that piece, while the folded model, which has no
+  such piece, takes the next best path (`▁1` `1,4` `24`);
+- ties (`!` `!!!` or `!!!` `!`) are settled by the rounding errors of float32
+  sums; these depend on what precedes, and on the version of SentencePiece
+  that a runtime has inside (`round_scores` tells more);
+- a capital sigma whose neighbours are out of the table's sight: as the first
+  character of a text, or parted from the next letter by a full stop or an
+  apostrophe (`ΑΣ.Α`), it becomes the final `ς` instead of `σ`; the lunate `Ϲ`
+  and the mathematical ones never become final;
 - half-width and compatibility jamo in sequence (`ㄱㅏ`), which nmt_nfkc joins
   to a syllable, stay apart (conjoining jamo are joined);
 - without `strip_accents`, combining marks in other than canonical order;
-- piece strings that the vocabulary holds as user-defined symbols are never
-  folded: with a user-defined `[MASK]`, the text "[MASK]" is that piece;
-- where a piece of digits with a comma (`▁10,`) was part of the best path, the
-  reference splits that path and the folded model searches another one.
+- symbols that the vocabulary holds as user-defined are never folded: with a
+  user-defined `[MASK]`, the text "[MASK]" is that piece.
 """
 
 import functools
@@ -73,7 +78,7 @@ def normalize_text(
     strip_accents: bool = True,
     replace_quotes: bool = False,
 ) -> str:
-    '''Folds a text as ALBERT's pretraining did.
+    """Folds a text as ALBERT's pretraining did.
 
     White space is collapsed to single spaces and cut off at both ends, then
     quotes, accents and case are folded, in this order. Source:
@@ -83,12 +88,12 @@ def normalize_text(
         text: The text.
         lowercase: Lower-case the text (`str.lower`).
         strip_accents: Bring the text to NFKD and drop its combining marks.
-        replace_quotes: Replace two grave accents or two apostrophes by `"`.
-            Hugging Face's tokenizers do, the original does not.
+        replace_quotes: Replace two grave accents or two apostrophes by one
+            double quote. Hugging Face's tokenizers do, the original does not.
 
     Returns:
         The folded text.
-    '''
+    """
     text = " ".join(text.split())
     return _fold_characters(text, lowercase, strip_accents, replace_quotes)
 
@@ -347,52 +352,73 @@ def _folded_charsmap(
     rules are added where a sequence becomes something else than its parts
     do: quotes, sigma, and what the model's normalizer composes.
     """
-    if not (lowercase or strip_accents or replace_quotes):
+    folding = (lowercase, strip_accents, replace_quotes)
+    if not any(folding):
         return charsmap
-    normalize = _own_normalizer(charsmap)
-
-    def target(texts: Sequence[str]) -> list[str]:
-        folded = _each(
-            lambda joined: _fold_characters(
-                _WHITE_SPACE.sub(" ", joined),
-                lowercase,
-                strip_accents,
-                replace_quotes,
-            ),
-            texts,
-        )
-        return _each(normalize, folded)
-
-    characters = [chr(code) for block in _CODE_POINTS for code in block]
-    sequences = _compositions(characters, alphabet)
+    rules = dict(_character_rules(charsmap, folding))
+    sequences = _compositions(alphabet)
     if replace_quotes:
         sequences |= {"``", "''"}
-    if name not in _BUILT_IN_NORMALIZERS:
-        for source, _ in _decompile(charsmap):
-            if len(source) == 1:
-                characters.append(source)
-            else:
-                # Folding brings other spellings to this one.
-                sequences |= {source, source.upper(), source.title()}
-
-    table = dict(zip(characters, target(characters), strict=True))
     if lowercase:
         # Final, unless a longer rule sees that it is not.
-        table["Σ"] = target(["ς"])[0]
+        rules["Σ"] = _targets(["ς"], charsmap, folding)[0]
         sequences |= _sigma_in_context()
-    rules = [(source, to) for source, to in table.items() if source != to]
+    if name not in _BUILT_IN_NORMALIZERS:
+        for source, _ in _decompile(charsmap):
+            # Folding brings other spellings to this one.
+            sequences |= {source, source.upper(), source.title()}
     ordered = sorted(sequences)
-    rules += [
-        (source, to)
-        for source, to in zip(ordered, target(ordered), strict=True)
-        if to != "".join([table.get(c, c) for c in source])
-    ]
-    return _compile(rules)
+    by_parts = ["".join([rules.get(c, c) for c in text]) for text in ordered]
+    targets = _targets(ordered, charsmap, folding)
+    for source, parts, target in zip(ordered, by_parts, targets, strict=True):
+        if target != parts:
+            rules[source] = target
+    return _compile(list(rules.items()))
 
 
-def _compositions(
-    characters: Sequence[str], alphabet: frozenset[str]
-) -> set[str]:
+def _targets(
+    texts: Sequence[str], charsmap: bytes, folding: tuple[bool, bool, bool]
+) -> list[str]:
+    """What folding, then the normalizer of `charsmap`, makes of each text."""
+    folded = _each(
+        lambda joined: _fold_characters(
+            _WHITE_SPACE.sub(" ", joined), *folding
+        ),
+        texts,
+    )
+    return _each(_own_normalizer(charsmap), folded)
+
+
+@functools.lru_cache(maxsize=8)
+def _character_rules(
+    charsmap: bytes, folding: tuple[bool, bool, bool]
+) -> dict[str, str]:
+    """The code points that become something else than themselves."""
+    characters = [chr(code) for block in _CODE_POINTS for code in block]
+    return {
+        source: target
+        for source, target in zip(
+            characters, _targets(characters, charsmap, folding), strict=True
+        )
+        if source != target
+    }
+
+
+@functools.cache
+def _decompositions() -> tuple[tuple[str, str], ...]:
+    """Each code point that Unicode composes, and its parts."""
+    characters = [chr(code) for block in _CODE_POINTS for code in block]
+    decomposed = _each(
+        lambda joined: unicodedata.normalize("NFD", joined), characters
+    )
+    return tuple(
+        (whole, parts)
+        for whole, parts in zip(characters, decomposed, strict=True)
+        if len(parts) > 1
+    )
+
+
+def _compositions(alphabet: frozenset[str]) -> set[str]:
     """Sequences that canonical composition joins to one code point.
 
     Only those of which the vocabulary knows a part or the whole: of the
@@ -403,20 +429,17 @@ def _compositions(
         plain = unicodedata.normalize("NFKC", chr(code))
         full_width.setdefault(plain, []).append(chr(code))
     sequences = set()
-    decompositions = _each(
-        lambda joined: unicodedata.normalize("NFD", joined), characters
-    )
-    for composed, parts in zip(characters, decompositions, strict=True):
-        if len(parts) > 1 and not alphabet.isdisjoint(composed + parts):
+    for whole, parts in _decompositions():
+        if not alphabet.isdisjoint(whole + parts):
             # In full, and in one step: a letter with its first mark, then
             # the last mark; a Hangul syllable, then its final consonant.
             # Japanese is also typed with half-width letters and marks.
-            start = unicodedata.normalize("NFC", parts[:-1])
+            start, last = unicodedata.normalize("NFC", parts[:-1]), parts[-1]
             sequences.add(parts)
             sequences.update(
-                first + last
+                first + second
                 for first in (start, *full_width.get(start, ()))
-                for last in (parts[-1], *full_width.get(parts[-1], ()))
+                for second in (last, *full_width.get(last, ()))
             )
     return sequences
 
@@ -437,7 +460,7 @@ def _sigma_in_context() -> set[str]:
         for code in block
         if chr(code).isalpha()
     ]
-    before = [*" \t\n\r\u00a0", *"!\"#$%&()*+,-/;<=>?@[\\]_{|}~0123456789"]
+    before = [*" \t\n\r\u00a0", *'!"#$%&()*+,-/;<=>?@[\\]_{|}~0123456789']
     return {
         *("Σ" + letter for letter in letters),
         *("ΣΣ" + letter for letter in letters),
@@ -446,9 +469,7 @@ def _sigma_in_context() -> set[str]:
     }
 
 
-def _each(
-    function: Callable[[str], str], texts: Sequence[str]
-) -> list[str]:
+def _each(function: Callable[[str], str], texts: Sequence[str]) -> list[str]:
     """Applies a function to each text, in one call."""
     return function(_SEPARATOR.join(texts)).split(_SEPARATOR)
 
@@ -512,12 +533,13 @@ def _parse(model: bytes):
     except DecodeError:
         proto.Clear()
     if not proto.pieces:
+        start = f" that start with {model[:16]!r}" if model else ""
         raise ValueError(
             "`model` must be a SentencePiece model, the content of a file "
             "such as `spiece.model`. Received: "
-            f"{len(model)} bytes{f' that start with {model[:16]!r}' * bool(model)}"
-            ". Check that the file was downloaded in full, and is not "
-            "compressed, a text list of pieces, or a Git LFS pointer."
+            f"{len(model)} bytes{start}. Check that the file was "
+            "downloaded in full, and is not compressed, a text list of "
+            "pieces, or a Git LFS pointer."
         )
     return proto
 

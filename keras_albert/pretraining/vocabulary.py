@@ -100,9 +100,7 @@ def train_vocabulary(
             f"blank ones: {', '.join(map(str, files))}."
         )
     texts = (
-        normalize_text(
-            line, lowercase=lowercase, strip_accents=strip_accents
-        )
+        normalize_text(line, lowercase=lowercase, strip_accents=strip_accents)
         for line in lines
     )
     required = normalize_text(

@@ -184,31 +184,41 @@ class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
         if not texts:
             return []
         outputs = self.predict_by_length(texts, batch_size=batch_size)
-        results = [
-            self._result(row, threshold) for row in self.probabilities(outputs)
-        ]
+        rows = keras.ops.convert_to_numpy(self.probabilities(outputs))
+        results = [self._result(row, threshold) for row in rows]
         return results[0] if single else results
 
     def probabilities(self, outputs):
         """Probabilities from the model's outputs; scores for regression.
 
         Args:
-            outputs: `(batch, num_classes)` float array, as from `predict`.
+            outputs: `(batch, num_classes)` float, as from `predict`.
 
         Returns:
-            `(batch, num_classes)` float32 array: softmax of logits, sigmoid
+            `(batch, num_classes)` float32 tensor: softmax of logits, sigmoid
             with `multi_label`, unchanged for regression or when the model
             has an `activation`.
         """
-        outputs = np.asarray(outputs, dtype="float32")
+        outputs = keras.ops.cast(outputs, "float32")
         if self.num_classes == 1 or (
             self.activation is not keras.activations.linear
         ):
             return outputs
         if self.multi_label:
-            return 1.0 / (1.0 + np.exp(-outputs))
-        shifted = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
-        return shifted / shifted.sum(axis=-1, keepdims=True)
+            return keras.ops.sigmoid(outputs)
+        return keras.ops.softmax(outputs, axis=-1)
+
+    def inference_outputs(self, backbone_outputs):
+        """What an exported file gives, from the backbone's outputs.
+
+        Args:
+            backbone_outputs: the dictionary of the backbone's outputs.
+
+        Returns:
+            `{"probabilities": (batch, num_classes)}` float32.
+        """
+        pooled = backbone_outputs["pooled_output"]
+        return {"probabilities": self.probabilities(self.output_dense(pooled))}
 
     def _result(self, row, threshold):
         if self.num_classes == 1:
