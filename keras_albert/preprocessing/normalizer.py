@@ -424,7 +424,7 @@ def _compositions(alphabet: frozenset[str]) -> set[str]:
     Only those of which the vocabulary knows a part or the whole: of the
     others, parts and whole are one and the same unknown.
     """
-    full_width = {}
+    full_width: dict[str, list[str]] = {}
     for code in range(0xFF01, 0xFFEF):
         plain = unicodedata.normalize("NFKC", chr(code))
         full_width.setdefault(plain, []).append(chr(code))

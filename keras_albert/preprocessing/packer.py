@@ -2,11 +2,13 @@
 
 import bisect
 
+import keras
 import numpy as np
 
-# The lengths that batches are padded to. Compiled backends build a program a
-# length, so they are few; steps of a third at most keep the padding small.
+# The lengths that batches are padded to on backends that build a program for
+# each, so they are few; steps of a third at most keep the padding small.
 BATCH_LENGTHS = (8, 16, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 384)
+_COMPILING_BACKENDS = ("jax", "openvino")
 
 
 def batch_length(tokens, maximum):
@@ -18,7 +20,10 @@ def batch_length(tokens, maximum):
 
     Returns:
         int, the smallest of `BATCH_LENGTHS` that holds it, or `maximum`.
+        Backends that do not compile for each length take it as it is.
     """
+    if keras.backend.backend() not in _COMPILING_BACKENDS:
+        return min(tokens, maximum)
     index = bisect.bisect_left(BATCH_LENGTHS, tokens)
     if index == len(BATCH_LENGTHS):
         return maximum
@@ -50,6 +55,8 @@ def _batch_length_in_graph(mask):
 
     maximum = mask.shape[-1]
     tokens = tf.reduce_max(tf.reduce_sum(tf.cast(mask, "int32"), axis=-1))
+    if keras.backend.backend() not in _COMPILING_BACKENDS:
+        return tokens
     lengths = tf.constant(
         [length for length in BATCH_LENGTHS if length < maximum] + [maximum]
     )

@@ -138,6 +138,10 @@ class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
             loss = self._default_loss(from_logits)
         if metrics == "auto":
             metrics = self._default_metrics(from_logits)
+        if keras.backend.backend() == "tensorflow":
+            # XLA would compile each batch length, TensorFlow's own graphs
+            # take any.
+            kw.setdefault("jit_compile", False)
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kw)
 
     def _default_loss(self, from_logits):

@@ -1,0 +1,443 @@
+"""Labelled texts from CSV, TSV and JSON-lines files, by column name."""
+
+import contextlib
+import csv
+import dataclasses
+import gzip
+import io
+import json
+import math
+import os
+import sys
+import zlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+FORMATS = (".csv", ".tsv", ".jsonl", ".json")
+
+_Row = tuple[int, dict[str, object]]
+
+
+@dataclasses.dataclass
+class Rows:
+    """What `read_rows` read.
+
+    Attributes:
+        texts: list of strings, or of pairs of strings as 2-tuples.
+        labels: list of strings as they are in the file (a JSON list is a
+            list of strings); `None` when no label column was asked for.
+        path: string, the file.
+        lines: list of int, the line number that each row starts on, from 1.
+    """
+
+    texts: list
+    labels: list | None
+    path: str
+    lines: list[int]
+
+    def __len__(self):
+        return len(self.texts)
+
+    def where(self, index: int) -> str:
+        """Names a row in a message: file and line number."""
+        return f"{self.path}, line {self.lines[index]}"
+
+
+def read_rows(
+    path: str | os.PathLike,
+    text_column: str,
+    pair_column: str | None = None,
+    label_column: str | None = None,
+) -> Rows:
+    """Reads texts, and their labels, from a file.
+
+    The format follows from the name, each with or without `.gz`:
+
+    - `.csv`: comma-separated, quoted by `"` as in RFC 4180, with a header;
+    - `.tsv`: tab-separated without any quoting as in GLUE, with a header;
+    - `.jsonl`, `.json`: one JSON object a line.
+
+    A CSV or TSV file without a header is read with columns `"0"`, `"1"`, …:
+    digits are always numbers of columns, counted from 0. Rows may then have
+    more fields than others. Blank lines are skipped. An empty text is kept:
+    a model sees `[CLS] [SEP]`.
+
+    Args:
+        path: path of a UTF-8 file.
+        text_column: column of the texts.
+        pair_column: column of the second texts of pairs.
+        label_column: column of the labels.
+
+    Returns:
+        A `Rows`, at least one row long.
+
+    Raises:
+        ValueError: if the file or a row of it is not as described; the
+            message names file and line.
+        OSError: if there is no such file, or it cannot be read.
+    """
+    path = os.fspath(path)
+    columns = [
+        column
+        for column in (text_column, pair_column, label_column)
+        if column is not None
+    ]
+    rows = Rows([], None if label_column is None else [], path, [])
+    for line, fields in _records(path, columns):
+        place = f"{path}, line {line}"
+        text = _text(fields[text_column], text_column, place)
+        if pair_column is not None:
+            text = (text, _text(fields[pair_column], pair_column, place))
+        rows.texts.append(text)
+        rows.lines.append(line)
+        if rows.labels is not None:
+            rows.labels.append(
+                _label(fields[label_column], label_column, place)
+            )
+    if not rows.texts:
+        raise ValueError(
+            f"{path} must hold at least one row. It holds none after its "
+            "header; check that it was written in full."
+        )
+    return rows
+
+
+# === Files ===
+
+
+def _records(path: str, columns: Sequence[str]) -> Iterator[_Row]:
+    plain = path[:-3] if path.lower().endswith(".gz") else path
+    extension = os.path.splitext(plain)[1].lower()
+    if extension not in FORMATS:
+        raise ValueError(
+            f"A data file must end in {', '.join(FORMATS)}, with or without "
+            f".gz. Received: {path}; convert or rename it."
+        )
+    text = _read_text(path)
+    if extension == ".csv":
+        return _table(_csv_lines(text, path), columns, path)
+    if extension == ".tsv":
+        return _table(_tsv_lines(text), columns, path)
+    return _json_lines(text, columns, path)
+
+
+def _read_text(path: str) -> str:
+    if os.path.isdir(path):
+        raise IsADirectoryError(
+            f"A data file must be a file. {path} is a folder; name the file "
+            "in it."
+        )
+    if not os.path.exists(path):
+        raise FileNotFoundError(
+            f"There is no file {path}. Check the path; it is relative to "
+            f"{os.getcwd()}."
+        )
+    opened = gzip.open if path.lower().endswith(".gz") else open
+    try:
+        with opened(path, "rb") as file:
+            content = file.read()
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(
+            f"{path} must be a whole gzip file. Reading it failed: {error}. "
+            "It was cut off or damaged; make or download it again."
+        ) from error
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(
+            f"{path} must be UTF-8. Line {line} is not: byte "
+            f"0x{content[error.start]:02x} at offset {error.start}. Convert "
+            "it, for instance by `iconv -f latin1 -t utf-8`."
+        ) from error
+    if not text.strip():
+        raise ValueError(
+            f"{path} must hold rows. It is empty; check that it was written "
+            "in full."
+        )
+    return text
+
+
+def _tsv_lines(text: str) -> Iterator[tuple[int, list[str]]]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        line = line.removesuffix("\r")
+        if line:
+            yield number, line.split("\t")
+
+
+def _csv_lines(text: str, path: str) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    while True:
+        line = reader.line_num + 1
+        try:
+            with _long_fields():
+                fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise ValueError(
+                f"{path} must be CSV. The row on line {line} is not: "
+                f'{error}. Put texts with commas, quotes or line ends in "…" '
+                'and double each " in them.'
+            ) from error
+        if fields:
+            yield line, fields
+
+
+@contextlib.contextmanager
+def _long_fields():
+    """Lifts the limit of the `csv` module, which is one for the process."""
+    limit = csv.field_size_limit(sys.maxsize)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _table(lines, columns: Sequence[str], path: str) -> Iterator[_Row]:
+    numbered = [column.isdecimal() for column in columns]
+    if any(numbered):
+        if not all(numbered):
+            raise ValueError(
+                "Columns must all be names, or all be numbers for a file "
+                f"without a header. Received: {', '.join(columns)}."
+            )
+        yield from _numbered_fields(lines, columns, path)
+        return
+    line, header = next(lines)
+    for column in columns:
+        if header.count(column) != 1:
+            found = "is there twice" if column in header else "is not there"
+            raise ValueError(
+                f"{path} must have one column {column!r}. It {found}; the "
+                f"columns are {', '.join(map(repr, header))}. Name one of "
+                "these, or give column numbers (from 0) if line 1 is no "
+                "header."
+            )
+    places = {column: header.index(column) for column in columns}
+    for line, fields in lines:
+        if len(fields) < len(header) or any(fields[len(header) :]):
+            raise ValueError(
+                f"{path}, line {line} must have {len(header)} fields as the "
+                f"header. It has {len(fields)}; correct or remove the row."
+            )
+        yield line, {name: fields[place] for name, place in places.items()}
+
+
+def _numbered_fields(lines, columns, path) -> Iterator[_Row]:
+    needed = max(map(int, columns)) + 1
+    for line, fields in lines:
+        if len(fields) < needed:
+            raise ValueError(
+                f"{path}, line {line} must have at least {needed} fields, "
+                f"for column {needed - 1} counted from 0. It has "
+                f"{len(fields)}; correct the row, or the column."
+            )
+        yield line, {column: fields[int(column)] for column in columns}
+
+
+def _json_lines(text: str, columns: Sequence[str], path: str):
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            fields = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            reason = getattr(error, "msg", str(error))
+            raise ValueError(
+                f"{path}, line {number} must be JSON. It is not: {reason}. "
+                "Each line holds one object, such as "
+                '{"text": "…", "label": "…"}.'
+            ) from error
+        if not isinstance(fields, dict):
+            raise ValueError(
+                f"{path}, line {number} must be a JSON object. It is a "
+                f"{type(fields).__name__}; write one object a line, such as "
+                '{"text": "…", "label": "…"}.'
+            )
+        for column in columns:
+            if column not in fields:
+                raise ValueError(
+                    f"{path}, line {number} must have a column {column!r}. "
+                    f"Its columns are {', '.join(map(repr, fields))}."
+                )
+        yield number, fields
+
+
+def _text(value: object, column: str, place: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(
+            f"{place}: column {column!r} must be a text. It is "
+            f"{json.dumps(value):.60}; name another column, or correct it."
+        )
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{place}: column {column!r} must be Unicode text. It holds half "
+            f"a surrogate pair at character {error.start}; correct it."
+        ) from error
+    return value
+
+
+def _label(value: object, column: str, place: str) -> str | list[str]:
+    if isinstance(value, list):
+        return [_label(item, column, place) for item in value]
+    if isinstance(value, (bool, int, float)):
+        return json.dumps(value)
+    return _text(value, column, place)
+
+
+# === Labels ===
+
+
+def read_labels(path: str | os.PathLike) -> list[str]:
+    """Reads the names of classes from a file, one a line, in order.
+
+    Args:
+        path: path of a UTF-8 text file. Blank lines are skipped.
+
+    Returns:
+        list of strings, at least two.
+
+    Raises:
+        ValueError: if a name occurs twice, or there are fewer than two.
+        OSError: if there is no such file, or it cannot be read.
+    """
+    path = os.fspath(path)
+    lines = [line.strip() for line in _read_text(path).split("\n")]
+    labels = [line for line in lines if line]
+    twice = next((x for x in labels if labels.count(x) > 1), None)
+    if twice is not None:
+        raise ValueError(
+            f"{path} must name each class once. {twice!r} is there twice."
+        )
+    if len(labels) < 2:
+        raise ValueError(
+            f"{path} must name at least two classes, one a line. It names "
+            f"{len(labels)}."
+        )
+    return labels
+
+
+def label_set(labels: Sequence) -> list[str]:
+    """The different labels, sorted; as numbers when all are integers.
+
+    Args:
+        labels: strings, or lists of strings.
+
+    Returns:
+        list of strings.
+    """
+    flat = set()
+    for label in labels:
+        flat.update(label if isinstance(label, list) else [label])
+    try:
+        return sorted(flat, key=lambda label: (int(label), label))
+    except ValueError:
+        return sorted(flat)
+
+
+def encode_labels(rows: Rows, labels: Sequence[str]) -> np.ndarray:
+    """Class indices of rows.
+
+    Args:
+        rows: rows with labels.
+        labels: the names of the classes in order.
+
+    Returns:
+        `(rows,)` int32.
+
+    Raises:
+        ValueError: if a row has another label.
+    """
+    index = {label: number for number, label in enumerate(labels)}
+    classes = np.zeros(len(rows), "int32")
+    for row, label in enumerate(rows.labels):
+        if isinstance(label, list):
+            raise ValueError(
+                f"{rows.where(row)}: the label must be one. It is a list; "
+                "several labels a text need multi-label training."
+            )
+        classes[row] = _known(index, label, rows, row)
+    return classes
+
+
+def split_labels(rows: Rows, separator: str) -> Rows:
+    """Rows whose labels are lists, split at a separator.
+
+    Args:
+        rows: rows with labels. An empty string is an empty list.
+        separator: string between the labels of a row, such as `"|"`.
+
+    Returns:
+        A new `Rows`; white space around labels is dropped.
+    """
+    labels = [
+        label
+        if isinstance(label, list)
+        else [part.strip() for part in label.split(separator) if part.strip()]
+        for label in rows.labels
+    ]
+    return dataclasses.replace(rows, labels=labels)
+
+
+def encode_multi_labels(rows: Rows, labels: Sequence[str]) -> np.ndarray:
+    """Which classes each row has.
+
+    Args:
+        rows: rows whose labels are lists, see `split_labels`.
+        labels: the names of the classes in order.
+
+    Returns:
+        `(rows, classes)` float32, 0 or 1.
+
+    Raises:
+        ValueError: if a row has another label.
+    """
+    index = {label: number for number, label in enumerate(labels)}
+    targets = np.zeros((len(rows), len(labels)), "float32")
+    for row, names in enumerate(rows.labels):
+        for name in names:
+            targets[row, _known(index, name, rows, row)] = 1.0
+    return targets
+
+
+def parse_scores(rows: Rows) -> np.ndarray:
+    """Labels as numbers, for regression.
+
+    Args:
+        rows: rows with labels.
+
+    Returns:
+        `(rows,)` float32.
+
+    Raises:
+        ValueError: if a label is not a finite number.
+    """
+    scores = np.zeros(len(rows), "float32")
+    for row, label in enumerate(rows.labels):
+        try:
+            scores[row] = float(label)
+        except (TypeError, ValueError):
+            scores[row] = math.nan
+        if not math.isfinite(scores[row]):
+            raise ValueError(
+                f"{rows.where(row)}: the label must be a number for "
+                f"regression. It is {label!r}; correct it, or train classes."
+            )
+    return scores
+
+
+def _known(index: dict[str, int], label: str, rows: Rows, row: int) -> int:
+    if label not in index:
+        known = list(index)
+        shown = ", ".join(map(repr, known[:20]))
+        more = f" and {len(known) - 20} more" if len(known) > 20 else ""
+        raise ValueError(
+            f"{rows.where(row)}: the label must be one of the "
+            f"{len(known)} known ones, {shown}{more}. It is {label!r}; "
+            "correct it, or train with it."
+        )
+    return index[label]
