@@ -13,6 +13,7 @@ from keras_albert.export.tensorflow_process import (
     preset_of,
     run_module,
 )
+from keras_albert.tasks.loading import load_preset
 
 # The order in which the inputs are documented; runtimes find them by name.
 INPUT_NAMES = ("token_ids", "segment_ids", "padding_mask")
@@ -36,13 +37,11 @@ def to_litert(
     memory once. Only builtin operators are used. The file has one signature,
     `serving_default`:
 
-    | name | | |
-    |---|---|---|
-    | `token_ids` | input | `(batch, sequence)` int32 |
-    | `segment_ids` | input | `(batch, sequence)` int32 |
-    | `padding_mask` | input | `(batch, sequence)` int32, 1 for tokens |
-    | `probabilities` | output of a classifier | `(batch, num_classes)` float32: softmax, sigmoid, or the score of a regression |
-    | `sequence_output`, `pooled_output` | outputs of a backbone | as the backbone's |
+    - inputs `token_ids`, `segment_ids` and `padding_mask` (1 for tokens),
+      `(batch, sequence)` int32;
+    - output of a classifier `probabilities`, `(batch, num_classes)` float32:
+      softmax, sigmoid, or the score of a regression;
+    - outputs of a backbone `sequence_output`, `pooled_output`, its own.
 
     The conversion takes place on TensorFlow: in this process when the model
     runs on it, else in another one, from a saved preset.
@@ -173,9 +172,7 @@ def convert_rolled(model, sequence_length=None, quantization=None):
     with tempfile.TemporaryDirectory() as folder:
         _save_rolled(model, folder, sequence_length)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        converter.target_spec.supported_ops = [
-            tf.lite.OpsSet.TFLITE_BUILTINS
-        ]
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         if quantization is not None:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if quantization == "float16":
@@ -235,29 +232,9 @@ def _embedding_lookup(backbone):
     return embed_tokens
 
 
-def load_float32(folder):
-    """Loads whatever a preset folder holds, in float32.
-
-    Args:
-        folder: string, a preset folder.
-
-    Returns:
-        The task, or the backbone when no task was saved.
-    """
-    import keras_albert.tasks
-    from keras_albert.models.backbone import AlbertBackbone
-    from keras_albert.presets.loading import TASK_FILE, read_preset_json
-
-    task = read_preset_json(folder, TASK_FILE)
-    if task is None:
-        return AlbertBackbone.from_preset(folder, dtype="float32")
-    class_ = keras.saving.get_registered_object(task["registered_name"])
-    return class_.from_preset(folder, dtype="float32")
-
-
 def _main(folder, path, options):
     options = json.loads(options)
-    model = load_float32(folder)
+    model = load_preset(folder, dtype="float32")
     check_exportable(model, options["sequence_length"])
     write_whole(path, convert_rolled(model, **options))
 

@@ -79,10 +79,7 @@ def main(artifact, examples_path, results_path, threads):
         "latency_tokens": int(latency_inputs["token_ids"].shape[-1]),
         "dtypes": sorted(dtypes),
         "operators": sorted(
-            {
-                operator["op_name"]
-                for operator in interpreter._get_ops_details()
-            }
+            {operator["op_name"] for operator in interpreter._get_ops_details()}
         ),
     }
     np.savez(results_path, report=json.dumps(report), **results)

@@ -12,6 +12,8 @@ import numpy as np
 
 from keras_albert.export import litert_runtime
 from keras_albert.export.litert import INPUT_NAMES
+from keras_albert.tasks.loading import load_preset
+from keras_albert.tasks.task import batches_by_length
 
 MINIMUM_EXAMPLES = 200
 LATENCY_TOKENS = 128
@@ -162,14 +164,10 @@ def verify(model, artifact, examples=None):
         )
     if not artifact.endswith(".tflite"):
         raise ValueError(
-            "The artifact must be a `.tflite` file. Received: "
-            f"{artifact!r}."
+            f"The artifact must be a `.tflite` file. Received: {artifact!r}."
         )
     if not isinstance(model, keras.Model):
-        from keras_albert.export.litert import load_float32
-        from keras_albert.presets.registry import local_preset_folder
-
-        model = load_float32(local_preset_folder(model))
+        model = load_preset(model, dtype="float32")
     features = example_features(model, examples)
     measured, actual = _run_litert(model, artifact, features)
     expected = model_outputs(model, features)
@@ -218,8 +216,7 @@ def _unpadded(preprocessor, text):
     }
     tokens = int(features["padding_mask"].sum())
     return {
-        name: features[name][:, :tokens].astype("int32")
-        for name in INPUT_NAMES
+        name: features[name][:, :tokens].astype("int32") for name in INPUT_NAMES
     }
 
 
@@ -245,7 +242,9 @@ def default_texts(preprocessor, seed=0):
     lengths = generator.integers(2, min(48, longest), size=MINIMUM_EXAMPLES)
     texts = ["", text(1), text(longest), (text(longest), text(longest))]
     for index, pieces in enumerate(lengths[len(texts) :]):
-        texts.append((text(pieces), text(4)) if index % 4 == 0 else text(pieces))
+        texts.append(
+            (text(pieces), text(4)) if index % 4 == 0 else text(pieces)
+        )
     return texts
 
 
@@ -284,29 +283,31 @@ def model_outputs(model, features):
         dictionary of output names and lists of arrays, one an example, the
         sequence outputs cut to the tokens.
     """
+    longest = max(example["token_ids"].shape[1] for example in features)
+    padded = {
+        name: np.concatenate(
+            [
+                np.pad(x[name], ((0, 0), (0, longest - x[name].shape[1])))
+                for x in features
+            ]
+        )
+        for name in INPUT_NAMES
+    }
     results = {}
-    # A batch of the same length at a time costs no padding and few programs.
-    longest = max(x["token_ids"].shape[1] for x in features)
-    for example in features:
-        tokens = example["token_ids"].shape[1]
-        length = min(-(-tokens // 64) * 64, longest) if tokens > 64 else 64
-        length = max(length, tokens)
-        padded = {
-            name: np.pad(x, ((0, 0), (0, length - tokens)))
-            for name, x in example.items()
-        }
-        outputs = keras.Model.predict_on_batch(model, padded)
+    for rows, batch in batches_by_length(padded):
+        outputs = keras.Model.predict_on_batch(model, batch)
         if not isinstance(outputs, dict):
+            probabilities = model.probabilities(outputs)
             outputs = {
-                "probabilities": keras.ops.convert_to_numpy(
-                    model.probabilities(outputs)
-                )
+                "probabilities": keras.ops.convert_to_numpy(probabilities)
             }
-        for name, value in outputs.items():
-            value = np.asarray(value, dtype="float32")
-            if name == "sequence_output":
-                value = value[:, :tokens]
-            results.setdefault(name, []).append(value)
+        for name, values in outputs.items():
+            by_row = results.setdefault(name, [None] * len(features))
+            for row, value in zip(rows, values, strict=False):
+                tokens = features[row]["token_ids"].shape[1]
+                if name == "sequence_output":
+                    value = value[:tokens]
+                by_row[row] = np.asarray(value, dtype="float32")[None]
     return results
 
 

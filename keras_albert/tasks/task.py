@@ -91,19 +91,12 @@ class AlbertTask(TaskPresetMixin):
             The outputs of the model as `predict` gives them, NumPy arrays
             in the order of `texts`.
         """
-        features = self._features(texts)
-        tokens = features["padding_mask"].sum(axis=-1)
-        order = np.argsort(tokens, kind="stable")
-        outputs = []
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            batch = {name: value[rows] for name, value in features.items()}
-            batch = _pad_rows(trim_padding(batch))
+        order, outputs = [], []
+        for rows, batch in batches_by_length(self._features(texts), batch_size):
             output = keras.Model.predict_on_batch(self, batch)
-            outputs.append(
-                tree.map_structure(lambda x, n=len(rows): x[:n], output)
-            )
-        inverse = np.argsort(order)
+            outputs.append(_first_rows(output, len(rows)))
+            order.append(rows)
+        inverse = np.argsort(np.concatenate(order))
         return tree.map_structure(
             lambda *parts: np.concatenate(parts)[inverse], *outputs
         )
@@ -118,6 +111,26 @@ class AlbertTask(TaskPresetMixin):
             texts = tuple(list(part) for part in zip(*texts, strict=True))
         # `y=None` says that a tuple is a pair of texts, not texts and labels.
         return _numpy_unless_symbolic(self.preprocessor(texts, y=None))
+
+
+def batches_by_length(features, batch_size=32):
+    """Batches of similar lengths, each just as long as its longest row.
+
+    Args:
+        features: dictionary of `(rows, sequence)` int arrays, padded,
+            `"padding_mask"` among them.
+        batch_size: int.
+
+    Yields:
+        The indices of the rows, `(n,)`, and the dictionary of their
+        `(m, length)` arrays, `m >= n`: rows of padding may follow.
+    """
+    tokens = features["padding_mask"].sum(axis=-1)
+    order = np.argsort(tokens, kind="stable")
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        batch = {name: value[rows] for name, value in features.items()}
+        yield rows, _pad_rows(trim_padding(batch))
 
 
 def as_texts(items):
@@ -149,6 +162,10 @@ def as_texts(items):
             f"2-tuples. Received at index {index}: {item!r:.80}."
         )
     return texts, single
+
+
+def _first_rows(outputs, rows):
+    return tree.map_structure(lambda x: x[:rows], outputs)
 
 
 def _is_padded_batch(x):

@@ -23,7 +23,7 @@ class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
     |---|---|---|---|
     | `num_classes=n` | int, `(batch,)` | sparse cross-entropy | accuracy |
     | `num_classes=1` | float, `(batch,)` | squared error | RMSE, Pearson |
-    | `multi_label=True` | 0 or 1, `(batch, n)` | binary cross-entropy | binary accuracy, micro F1 |
+    | `multi_label=True` | 0/1, `(batch, n)` | binary cross-entropy | accuracy |
 
     Args:
         backbone: an `AlbertBackbone`.

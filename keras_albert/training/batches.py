@@ -168,9 +168,7 @@ class LengthBatches:
             waiting = waiting[full:]
         if len(waiting):
             longest = self.texts.lengths[waiting].max()
-            batches.append(
-                (waiting, batch_length(longest, self.texts.maximum))
-            )
+            batches.append((waiting, batch_length(longest, self.texts.maximum)))
         return [batches[i] for i in generator.permutation(len(batches))]
 
     def dataset(self, epoch):

@@ -1,0 +1,105 @@
+"""The command line `keras-albert`: one module a verb, loaded when used."""
+
+import argparse
+import importlib
+import os
+import sys
+import traceback
+
+VERBS = {
+    "quickstart": "fine-tune, export and compare on the sample data",
+    "train": "fine-tune a model on labelled texts",
+    "evaluate": "score a model on labelled texts",
+    "predict": "label texts with a model",
+    "export": "write a model as a file for a device or server",
+    "verify": "compare an exported file with its model",
+    "info": "tell what is in a model or an exported file",
+}
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports a wrong command in one line."""
+
+    def error(self, message):
+        print(f"{self.prog}: error: {message}; see --help.", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def main(argv=None):
+    """Runs a command.
+
+    Args:
+        argv: list of strings, the command line's by default.
+
+    Returns:
+        int, the exit code: 0; 2 on bad input, with one line on stderr; 1
+        when an exported file fails `verify`; 130 when interrupted.
+    """
+    _quiet_libraries()
+    argv = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(argv)
+    except SystemExit as stop:
+        return stop.code or 0
+    except KeyboardInterrupt:
+        hint = ""
+        if argv[:1] == ["train"]:
+            hint = " Add --resume to the same command to continue."
+        print(f"keras-albert: interrupted.{hint}", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of stdout has gone, as `head` does.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (OSError, ValueError, NotImplementedError, ImportError) as error:
+        if not _is_expected(error):
+            raise
+        message = " ".join(str(error).split())
+        print(f"keras-albert: error: {message}", file=sys.stderr)
+        return 2
+
+
+def _run(argv):
+    if argv[:1] == ["--version"]:
+        from keras_albert.version import __version__
+
+        print(f"keras-albert {__version__}")
+        return 0
+    parser = _Parser(
+        prog="keras-albert",
+        description="ALBERT from raw text to phone.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="verbs:\n"
+        + "\n".join(f"  {verb:<12}{text}" for verb, text in VERBS.items())
+        + "\n\nEach verb has --help with an example.",
+    )
+    parser.add_argument("--version", action="store_true", help="print it")
+    parser.add_argument("verb", choices=VERBS, metavar="VERB", help="see below")
+    verb = parser.parse_args(argv[:1]).verb
+    module = importlib.import_module(f"keras_albert.cli.{verb}")
+    parser = _Parser(
+        prog=f"keras-albert {verb}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"example:\n  {module.EXAMPLE}",
+    )
+    module.add_arguments(parser)
+    return module.run(parser.parse_args(argv[1:])) or 0
+
+
+def _quiet_libraries():
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+
+
+def _is_expected(error):
+    """Whether an error is about the user's input, not a fault in the code.
+
+    Errors of the system are; others when this package's own checks raised
+    them.
+    """
+    if isinstance(error, OSError):
+        return True
+    frames = traceback.extract_tb(error.__traceback__)
+    return frames[-1].filename.startswith(_PACKAGE + os.sep)

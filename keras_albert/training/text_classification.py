@@ -1,0 +1,266 @@
+"""From labelled files to a fine-tuned text classifier."""
+
+import dataclasses
+import os
+
+import keras
+
+from keras_albert.data.readers import (
+    encode_labels,
+    encode_multi_labels,
+    label_set,
+    parse_scores,
+    read_labels,
+    read_rows,
+    split_labels,
+)
+from keras_albert.models.backbone import AlbertBackbone
+from keras_albert.preprocessing.text_classifier import (
+    AlbertTextClassifierPreprocessor,
+)
+from keras_albert.preprocessing.tokenizer import AlbertTokenizer
+from keras_albert.tasks.text_classifier import AlbertTextClassifier
+from keras_albert.training.fine_tune import fine_tune
+
+DEFAULT_PRESET = "albert_tiny_en"
+# Of a model from scratch.
+DEFAULT_SIZES = {
+    "hidden_dim": 256,
+    "num_layers": 4,
+    "num_heads": 4,
+    "embedding_dim": 128,
+    "intermediate_dim": 1024,
+}
+DEFAULT_DROPOUT = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class TextFiles:
+    """How labelled files are read.
+
+    Attributes:
+        text_column: string, see `keras_albert.data.readers.read_rows`.
+        label_column: string.
+        pair_column: string or `None`.
+        regression: bool. Labels are numbers.
+        separator: string or `None`. With it, each text has any number of
+            labels, and `separator` between them.
+    """
+
+    text_column: str
+    label_column: str
+    pair_column: str | None = None
+    regression: bool = False
+    separator: str | None = None
+
+    def __post_init__(self):
+        if self.regression and self.separator is not None:
+            raise ValueError(
+                "Labels must be numbers (regression), or several a text "
+                "(multi-label). Received both; leave one out."
+            )
+
+    def read(self, path):
+        """Reads a file's rows.
+
+        Args:
+            path: string or path.
+
+        Returns:
+            A `keras_albert.data.readers.Rows`.
+        """
+        rows = read_rows(
+            path, self.text_column, self.pair_column, self.label_column
+        )
+        if self.separator is not None:
+            rows = split_labels(rows, self.separator)
+        return rows
+
+    def labels(self, rows):
+        """The names of the classes that occur in rows, `None` for numbers.
+
+        Raises:
+            ValueError: if there are fewer than two.
+        """
+        if self.regression:
+            return None
+        for index, label in enumerate(rows.labels):
+            if label == "":
+                raise ValueError(
+                    f"{rows.where(index)}: the label must not be empty. Give "
+                    "it one, or remove the row."
+                )
+        labels = label_set(rows.labels)
+        if len(labels) < 2:
+            raise ValueError(
+                f"{rows.path} must hold at least two different labels. It "
+                f"holds {', '.join(map(repr, labels)) or 'none'}; check the "
+                "column, or train a regression."
+            )
+        return labels
+
+    def targets(self, rows, labels):
+        """The targets of rows.
+
+        Args:
+            rows: what `read` returned.
+            labels: list of strings, the names of the classes.
+
+        Returns:
+            `(rows,)` int32 classes, `(rows,)` float32 scores, or
+            `(rows, classes)` float32 with a separator.
+
+        Raises:
+            ValueError: if a label is none of `labels`, or no number.
+        """
+        if self.regression:
+            return parse_scores(rows)
+        if self.separator is not None:
+            return encode_multi_labels(rows, labels)
+        return encode_labels(rows, labels)
+
+
+def files_for(task, text_column, label_column, pair_column, separator):
+    """How to read files for a trained classifier.
+
+    Args:
+        task: an `AlbertTextClassifier`.
+        text_column: string.
+        label_column: string.
+        pair_column: string or `None`.
+        separator: string or `None`, needed for multi-label models.
+
+    Returns:
+        A `TextFiles`, and the names of the model's classes.
+
+    Raises:
+        ValueError: if the separator does not fit the model.
+    """
+    if task.multi_label != (separator is not None):
+        raise ValueError(
+            "A separator of labels must be given for multi-label models, and "
+            f"only for these. Received: {separator!r} for a model with "
+            f"multi_label={task.multi_label}."
+        )
+    files = TextFiles(
+        text_column,
+        label_column,
+        pair_column,
+        regression=task.num_classes == 1,
+        separator=separator,
+    )
+    labels = task.labels or [str(index) for index in range(task.num_classes)]
+    return files, labels
+
+
+def train_text_classifier(
+    train_path,
+    validation_path,
+    output_dir,
+    files,
+    *,
+    preset=None,
+    vocabulary=None,
+    sizes=None,
+    max_length=None,
+    dropout=None,
+    labels_path=None,
+    lora_rank=None,
+    seed=0,
+    **recipe,
+):
+    """Fine-tunes a text classifier on labelled files.
+
+    Args:
+        train_path: string or path of the training texts.
+        validation_path: string or path of the dev texts.
+        output_dir: string or path, see
+            `keras_albert.training.fine_tune.fine_tune`.
+        files: a `TextFiles`, how the files are read.
+        preset: string, the model to start from; `albert_tiny_en` by default.
+        vocabulary: path of a SentencePiece model, to start from random
+            weights instead.
+        sizes: dictionary of `AlbertBackbone` arguments, with `vocabulary`;
+            `DEFAULT_SIZES` for those that are left out.
+        max_length: int, tokens of the longest sequence; longer texts are cut
+            off. The preset's, or the number of positions, by default.
+        dropout: float, for all of the backbone. The preset's by default.
+        labels_path: path of a file that names the classes in order. Those
+            of the training texts by default, sorted.
+        lora_rank: int, trains adapters of this rank and the head alone.
+        seed: int, of all that is random.
+        **recipe: further arguments of `fine_tune`.
+
+    Returns:
+        dictionary of metrics, see `fine_tune`.
+
+    Raises:
+        ValueError: if arguments or files are not as described.
+        OSError: if a file is not there, or the folder cannot be written.
+    """
+    train = files.read(train_path)
+    validation = files.read(validation_path)
+    if labels_path is None or files.regression:
+        labels = files.labels(train)
+    else:
+        labels = read_labels(labels_path)
+    examples = [
+        (rows.texts, files.targets(rows, labels))
+        for rows in (train, validation)
+    ]
+    keras.utils.set_random_seed(seed)
+    backbone, preprocessor = _starting_point(
+        preset, vocabulary, sizes or {}, max_length, dropout
+    )
+    task = AlbertTextClassifier(
+        backbone,
+        preprocessor=preprocessor,
+        num_classes=1 if files.regression else None,
+        labels=labels,
+        multi_label=files.separator is not None,
+    )
+    if lora_rank is not None:
+        task.backbone.enable_lora(lora_rank)
+    return fine_tune(task, *examples, output_dir, seed=seed, **recipe)
+
+
+def _starting_point(preset, vocabulary, sizes, max_length, dropout):
+    """The backbone and the preprocessor that training starts with."""
+    if vocabulary is None:
+        if sizes:
+            raise ValueError(
+                "Sizes are for a model from scratch, with a `vocabulary`. "
+                f"Received: {', '.join(sizes)} without one; name a "
+                "SentencePiece model, or leave them out."
+            )
+        preset = preset or DEFAULT_PRESET
+        rates = (
+            {}
+            if dropout is None
+            else {"dropout": dropout, "attention_dropout": dropout}
+        )
+        backbone = AlbertBackbone.from_preset(preset, **rates)
+        tokenizer = AlbertTokenizer.from_preset(preset)
+    else:
+        if preset is not None:
+            raise ValueError(
+                "A model starts from a `preset`, or from scratch with a "
+                f"`vocabulary`. Received both: {preset}, {vocabulary}."
+            )
+        if not os.path.isfile(vocabulary):
+            raise FileNotFoundError(
+                "The vocabulary must be the file of a SentencePiece model. "
+                f"There is no file {vocabulary}."
+            )
+        tokenizer = AlbertTokenizer(vocabulary)
+        dropout = DEFAULT_DROPOUT if dropout is None else dropout
+        backbone = AlbertBackbone(
+            vocabulary_size=tokenizer.vocabulary_size(),
+            dropout=dropout,
+            attention_dropout=dropout,
+            **{**DEFAULT_SIZES, **sizes},
+        )
+    length = max_length or backbone.max_sequence_length
+    return backbone, AlbertTextClassifierPreprocessor(
+        tokenizer, sequence_length=length
+    )
