@@ -1,11 +1,13 @@
 """ALBERT for Keras 3: from raw text to a phone-ready file.
 
 The public names below are loaded on first use (PEP 562): `import
-keras_albert` alone loads neither Keras nor TensorFlow.
+keras_albert` alone loads neither Keras nor TensorFlow. Keras nevertheless
+finds them in the `.keras` files that it loads, see `registration`.
 """
 
 import importlib
 
+from keras_albert import registration
 from keras_albert.version import __version__
 
 _PUBLIC_NAMES = {
@@ -19,6 +21,8 @@ _PUBLIC_NAMES = {
 _PUBLIC_MODULES = ("export",)
 
 __all__ = ["__version__", *sorted((*_PUBLIC_NAMES, *_PUBLIC_MODULES))]
+
+registration.register_with_keras(_PUBLIC_NAMES)
 
 
 def __getattr__(name: str):

@@ -116,13 +116,8 @@ class AlbertEmbeddings(keras.layers.Layer):
 
     def call(self, token_ids, segment_ids, training=None):
         length = token_ids.shape[1]
-        if isinstance(length, int) and length > self.max_sequence_length:
-            raise ValueError(
-                "A sequence must not be longer than `max_sequence_length="
-                f"{self.max_sequence_length}` positions. Received: "
-                f"{length} tokens. Truncate the input (`sequence_length` of "
-                "the preprocessor) or build the backbone with more positions."
-            )
+        if isinstance(length, int):
+            check_length(length, self.max_sequence_length)
         return self.combine(
             self.token_embedding(token_ids), segment_ids, training=training
         )
@@ -166,3 +161,14 @@ class AlbertEmbeddings(keras.layers.Layer):
             }
         )
         return config
+
+
+def check_length(length, max_sequence_length):
+    """Raises ValueError if a sequence is longer than the positions."""
+    if length > max_sequence_length:
+        raise ValueError(
+            "A sequence must not be longer than `max_sequence_length="
+            f"{max_sequence_length}` positions. Received: {length} tokens. "
+            "Truncate the input (`sequence_length` of the preprocessor) or "
+            "build the backbone with more positions."
+        )

@@ -292,6 +292,21 @@ class AttentionProbabilities(keras.layers.Layer):
         batch, length, _ = input_shape
         return (batch, self.encoder_layer.num_heads, length, length)
 
+    def get_config(self):
+        # Not the base class's, which cannot serialize a layer.
+        return {
+            "name": self.name,
+            "encoder_layer": keras.layers.serialize(self.encoder_layer),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        config["encoder_layer"] = keras.layers.deserialize(
+            config["encoder_layer"]
+        )
+        return cls(**config)
+
 
 def check_heads(hidden_dim, num_heads):
     """Raises ValueError unless `num_heads` divides `hidden_dim`."""

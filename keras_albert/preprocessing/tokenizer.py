@@ -2,10 +2,12 @@
 
 import keras
 import keras_nlp
+import numpy as np
 
 from keras_albert.models.backbone import AlbertBackbone
 from keras_albert.preprocessing.normalizer import (
     fold_sentencepiece,
+    splitting_model,
     vocabulary_case,
 )
 from keras_albert.presets.loading import (
@@ -82,13 +84,95 @@ class AlbertTokenizer(
         Args:
             proto: bytes, the path of a file, or `None`.
         """
-        if isinstance(proto, bytes):
-            proto = self._fold(proto)
-        super().set_proto(proto)
-        if self.proto is not None:
-            folded = self._fold(self.proto)
-            if folded != self.proto:
-                super().set_proto(folded)
+        self._splits = {}
+        self._fast_tokenizer = None
+        super().set_proto(proto)  # Reads a path where Keras allows it.
+        if self.proto is None:
+            return
+        folded = self._fold(self.proto)
+        splitting, self._splits = splitting_model(folded)
+        if splitting != self.proto:
+            super().set_proto(splitting)
+        # What is saved is for runtimes that know nothing but SentencePiece.
+        self.proto = folded
+        self._set_fast_tokenizer(splitting)
+
+    def _set_fast_tokenizer(self, model):
+        try:
+            import tensorflow as tf
+            import tensorflow_text as tf_text
+        except ImportError:
+            return  # Python tokenizes; graphs say what they need when traced.
+        with tf.init_scope():
+            self._fast_tokenizer = tf_text.FastSentencepieceTokenizer(
+                model, add_bos=self.add_bos, add_eos=self.add_eos
+            )
+            self._split_table = None
+            if self._splits:
+                self._split_table = tf.ragged.constant(
+                    [
+                        self._splits.get(index, [index])
+                        for index in range(self.vocabulary_size())
+                    ],
+                    dtype=tf.int32,
+                )
+
+    def tokenize(self, inputs):
+        """Tokenizes strings; see the class. Graphs and Python give the same.
+
+        In graphs it is tensorflow-text's FastSentencepiece, the one that
+        LiteRT has, too: its `SentencepieceTokenizer` settles ties between
+        segmentations ("!!!!") otherwise than the `sentencepiece` package.
+
+        Args:
+            inputs: a string, a list or a tensor of strings.
+
+        Returns:
+            int32 ids, ragged `(batch, tokens)`.
+        """
+        if "int" not in self.compute_dtype:
+            return super().tokenize(inputs)  # Pieces, for people to look at.
+        if self._use_tf_workflow():
+            self._check_vocabulary()
+            return self._tokenize_in_graph(inputs)
+        if self._splits and self.sequence_length:
+            # Truncated and padded after the splits, not before.
+            return self._tokenize_in_graph(inputs).numpy()
+        ids = super().tokenize(inputs)
+        if not self._splits:
+            return ids
+        if isinstance(ids, list):
+            return [self._split(row) for row in ids]
+        return np.array(self._split(ids.tolist()), dtype=self.compute_dtype)
+
+    def _split(self, ids):
+        splits = self._splits
+        if splits.keys().isdisjoint(ids):
+            return ids
+        return [part for i in ids for part in splits.get(i, (i,))]
+
+    def _tokenize_in_graph(self, inputs):
+        import tensorflow as tf
+
+        if self._fast_tokenizer is None:
+            raise ImportError(
+                "Tokenizing in a `tf.data` pipeline or a graph needs "
+                "`tensorflow-text`. Install it, or pass lists of strings."
+            )
+        inputs = tf.convert_to_tensor(inputs)
+        unbatched = inputs.shape.rank == 0
+        ids = self._fast_tokenizer.tokenize(
+            tf.expand_dims(inputs, 0) if unbatched else inputs
+        ).with_row_splits_dtype(tf.int64)
+        if self._split_table is not None:
+            ids = tf.gather(self._split_table, ids).merge_dims(-2, -1)
+        ids = tf.cast(ids, self.compute_dtype)
+        if self.sequence_length:
+            ids = ids.to_tensor(
+                default_value=self.pad_token_id,
+                shape=[None] * (ids.shape.rank - 1) + [self.sequence_length],
+            )
+        return ids[0] if unbatched else ids
 
     def _fold(self, model):
         lowercase, strip_accents = vocabulary_case(model)

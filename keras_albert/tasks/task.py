@@ -4,29 +4,34 @@ import keras
 import numpy as np
 from keras import tree
 
+from keras_albert.layers.embeddings import check_length
 from keras_albert.preprocessing.packer import trim_padding
 from keras_albert.presets.loading import TaskPresetMixin
 
 _TRAINING_BACKENDS = ("tensorflow", "jax", "torch")
 
 
-def check_token_ids(token_ids, vocabulary_size):
-    """Raises ValueError for ids that the embedding table does not have.
+def check_token_ids(token_ids, backbone):
+    """Raises ValueError for ids or positions that the tables do not have.
 
     Args:
         token_ids: `(batch, sequence)` int; checked when it is an array, not
             when it is a symbol in a graph.
-        vocabulary_size: int.
+        backbone: the `AlbertBackbone` that is given the ids.
     """
     if not isinstance(token_ids, (np.ndarray, list)):
         return
     ids = np.asarray(token_ids)
-    if ids.size and (ids.min() < 0 or ids.max() >= vocabulary_size):
-        wrong = ids.max() if ids.max() >= vocabulary_size else ids.min()
+    if not ids.size:
+        return
+    check_length(ids.shape[-1], backbone.max_sequence_length)
+    size = backbone.vocabulary_size
+    if ids.min() < 0 or ids.max() >= size:
+        wrong = ids.max() if ids.max() >= size else ids.min()
         raise ValueError(
             "`token_ids` must lie between 0 and `vocabulary_size - 1 = "
-            f"{vocabulary_size - 1}`. Received: {wrong}. Does the tokenizer "
-            "belong to this model?"
+            f"{size - 1}`. Received: {wrong}. Does the tokenizer belong to "
+            "this model?"
         )
 
 
@@ -63,7 +68,7 @@ class AlbertTask(TaskPresetMixin):
     def preprocess_samples(self, x, y=None, sample_weight=None):
         """Texts to batches; dictionaries of ready tensors pass unchanged."""
         if isinstance(x, dict) and "token_ids" in x:
-            check_token_ids(x["token_ids"], self.backbone.vocabulary_size)
+            check_token_ids(x["token_ids"], self.backbone)
             return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
         data = super().preprocess_samples(x, y, sample_weight)
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
@@ -71,14 +76,37 @@ class AlbertTask(TaskPresetMixin):
             x = trim_padding(_numpy_unless_symbolic(x))
         return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
 
-    def fit(self, *args, **kwargs):
+    def fit(self, x=None, y=None, *args, **kwargs):
         """Trains; see `keras.Model.fit`. Texts are preprocessed."""
         if keras.backend.backend() not in _TRAINING_BACKENDS:
             raise NotImplementedError(
                 f"The {keras.backend.backend()} backend predicts but cannot "
                 "train; set KERAS_BACKEND to tensorflow, jax or torch to fit."
             )
-        return super().fit(*args, **kwargs)
+        self._check_arrays(x, y)
+        if isinstance(kwargs.get("validation_data"), tuple):
+            self._check_arrays(*kwargs["validation_data"][:2])
+        return super().fit(x, y, *args, **kwargs)
+
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        """Measures; see `keras.Model.evaluate`. Texts are preprocessed."""
+        self._check_arrays(x, y)
+        return super().evaluate(x, y, *args, **kwargs)
+
+    def predict(self, x=None, *args, **kwargs):
+        """Predicts; see `keras.Model.predict`. Texts are preprocessed."""
+        self._check_arrays(x)
+        return super().predict(x, *args, **kwargs)
+
+    def check_targets(self, y):
+        """Raises ValueError for targets that the task cannot learn."""
+
+    def _check_arrays(self, x, y=None):
+        # Here, since it is symbols that reach `preprocess_samples` in graphs.
+        if isinstance(x, dict) and "token_ids" in x:
+            check_token_ids(x["token_ids"], self.backbone)
+        if isinstance(y, (list, np.ndarray)):
+            self.check_targets(np.asarray(y))
 
     def predict_by_length(self, texts, batch_size=32):
         """Predicts texts, similar lengths together, each batch just as long.

@@ -164,6 +164,24 @@ class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
             ]
         return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
 
+    def check_targets(self, y):
+        """Raises ValueError for class indices that there are not.
+
+        Args:
+            y: array, the targets.
+        """
+        is_sparse = isinstance(
+            self.loss, keras.losses.SparseCategoricalCrossentropy
+        )
+        if not is_sparse or y.dtype.kind not in "iu" or not y.size:
+            return
+        if y.min() < 0 or y.max() >= self.num_classes:
+            wrong = y.max() if y.max() >= self.num_classes else y.min()
+            raise ValueError(
+                "Targets must be class indices between 0 and `num_classes - "
+                f"1 = {self.num_classes - 1}`. Received: {wrong}."
+            )
+
     def classify(self, texts, batch_size=32, threshold=0.5):
         """Classifies texts, each batch padded only to its longest text.
 

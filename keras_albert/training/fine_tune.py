@@ -195,6 +195,7 @@ class _Run:
             self.batches.dataset(epoch),
             initial_epoch=epoch,
             epochs=epoch + 1,
+            shuffle=False,  # it is; Keras would warn that it does not
             verbose=0,
             callbacks=[shown],
         ).history
@@ -314,7 +315,9 @@ class _Run:
 
 def _jit_compile():
     """JAX compiles always, torch never. TensorFlow: see below."""
-    return keras.backend.backend() == "jax"
+    import os
+
+    return keras.backend.backend() == "jax" or "JIT" in os.environ
 
 
 def _check_folder(folder, resume):

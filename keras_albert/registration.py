@@ -1,0 +1,73 @@
+"""Tells Keras of classes that are not imported yet.
+
+`keras.models.load_model` only finds registered classes, and a class registers
+itself when its module is imported, which `import keras_albert` does not do.
+Until then a stand-in is registered in its name, which imports the class when
+Keras first makes an instance of it.
+"""
+
+import importlib
+import importlib.abc
+import importlib.util
+import sys
+from collections.abc import Mapping
+
+# Found in saved models beside the public classes.
+_LAYERS = {
+    "AlbertEmbeddings": "keras_albert.layers.embeddings",
+    "AlbertEncoderLayer": "keras_albert.layers.encoder",
+    "AttentionProbabilities": "keras_albert.layers.encoder",
+}
+
+
+def register_with_keras(modules: Mapping[str, str]) -> None:
+    """Registers classes with Keras: now, or as soon as it is imported.
+
+    Args:
+        modules: The name of each class, and the module that it is in.
+    """
+    classes = {**modules, **_LAYERS}
+    if "keras" in sys.modules:
+        _register(classes)
+    else:
+        sys.meta_path.insert(0, _WhenKerasIsImported(classes))
+
+
+def _register(classes):
+    from keras.saving import get_custom_objects
+
+    for name, module in classes.items():
+        get_custom_objects().setdefault(
+            f"keras_albert>{name}", _stand_in(name, module)
+        )
+
+
+def _stand_in(name, module):
+    def from_config(config):
+        class_ = getattr(importlib.import_module(module), name)
+        return class_.from_config(config)
+
+    return type(name, (), {"from_config": staticmethod(from_config)})
+
+
+class _WhenKerasIsImported(importlib.abc.MetaPathFinder):
+    """Finds Keras as Python does, and registers when it is loaded."""
+
+    def __init__(self, classes):
+        self.classes = classes
+
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname != "keras":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(fullname)
+        if spec is None or spec.loader is None:
+            return spec
+        load = spec.loader.exec_module
+
+        def exec_module(module):
+            load(module)
+            _register(self.classes)
+
+        spec.loader.exec_module = exec_module
+        return spec
