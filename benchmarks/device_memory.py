@@ -21,6 +21,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
+RUNTIME = os.path.join(
+    os.path.dirname(__file__),
+    "../keras_albert/export/runtimes/run_litert.py",
+)
 TOKENS = 128
 THREADS = 2
 VOCABULARY = 30000
@@ -71,8 +75,6 @@ def layer_bytes(shape):
 
 def run(path, folder):
     """One process: the file, nothing but the runtime."""
-    from keras_albert.export import litert_runtime
-
     examples = os.path.join(folder, "examples.npz")
     results = os.path.join(folder, "results.npz")
     generator = np.random.default_rng(0)
@@ -89,7 +91,7 @@ def run(path, folder):
     subprocess.run(
         [
             sys.executable,
-            litert_runtime.__file__,
+            RUNTIME,
             path,
             examples,
             results,

@@ -1,6 +1,14 @@
 """Files for devices and servers, and the proof that they compute the same."""
 
 from keras_albert.export.litert import to_litert
+from keras_albert.export.onnx import to_onnx
+from keras_albert.export.saved_model import to_saved_model
 from keras_albert.export.verify import VerificationError, verify
 
-__all__ = ["VerificationError", "to_litert", "verify"]
+__all__ = [
+    "VerificationError",
+    "to_litert",
+    "to_onnx",
+    "to_saved_model",
+    "verify",
+]

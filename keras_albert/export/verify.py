@@ -1,6 +1,7 @@
 """Proof that an exported file computes what the model computes."""
 
 import dataclasses
+import importlib.util
 import json
 import os
 import subprocess
@@ -10,10 +11,22 @@ import tempfile
 import keras
 import numpy as np
 
-from keras_albert.export import litert_runtime
 from keras_albert.export.litert import INPUT_NAMES
 from keras_albert.tasks.loading import load_preset
 from keras_albert.tasks.task import batches_by_length
+
+# For each format: the script that runs it, the package of its runtime, and
+# how that is installed.
+RUNTIMES = {
+    "litert": ("run_litert.py", "ai_edge_litert", "ai-edge-litert"),
+    "onnx": ("run_onnx.py", "onnxruntime", "onnxruntime"),
+    "saved_model": (
+        "run_saved_model.py",
+        "tensorflow_text",
+        "tensorflow-text",
+    ),
+}
+_RUNTIMES_FOLDER = os.path.join(os.path.dirname(__file__), "runtimes")
 
 MINIMUM_EXAMPLES = 200
 LATENCY_TOKENS = 128
@@ -53,9 +66,9 @@ class Report:
 
     Attributes:
         artifact: path of the file.
-        format: `"litert"`.
+        format: `"litert"`, `"onnx"` or `"saved_model"`.
         quantization: `"float32"`, `"float16"` or `"int8"`, as found in it.
-        bytes: size of the file.
+        bytes: size of the file, or of all files of the folder.
         examples: number of examples compared.
         outputs: for each output its largest and its mean |Δ|.
         label_agreement: share of examples with the same label, or `None`
@@ -143,7 +156,8 @@ def verify(model, artifact, examples=None):
 
     Args:
         model: the task or `AlbertBackbone` that was exported, or its preset.
-        artifact: string or path of the file.
+        artifact: string or path of the `.tflite` or `.onnx` file, or of the
+            SavedModel's folder.
         examples: list of strings or of pairs as 2-tuples. `None` takes 200
             texts drawn from the vocabulary: empty, of one token, of full
             length and pairs among them.
@@ -154,24 +168,18 @@ def verify(model, artifact, examples=None):
     Raises:
         VerificationError: if the artifact does not run, has other outputs
             than the model, or differs from it by more than `TOLERANCES`.
-        FileNotFoundError: if there is no such file.
-        ImportError: if `ai-edge-litert` is not installed.
+        ValueError: if the artifact is of none of the formats.
+        FileNotFoundError: if there is no such artifact.
+        ImportError: if the format's runtime is not installed.
     """
     artifact = os.fspath(artifact)
-    if not os.path.isfile(artifact):
-        raise FileNotFoundError(
-            f"The artifact must be a file. {artifact!r} is none."
-        )
-    if not artifact.endswith(".tflite"):
-        raise ValueError(
-            f"The artifact must be a `.tflite` file. Received: {artifact!r}."
-        )
+    format_ = artifact_format(artifact)
     if not isinstance(model, keras.Model):
         model = load_preset(model, dtype="float32")
-    features = example_features(model, examples)
-    measured, actual = _run_litert(model, artifact, features)
+    texts, features = example_features(model, examples)
+    measured, actual = _run(model, artifact, format_, features, texts)
     expected = model_outputs(model, features)
-    report = _compare(model, artifact, expected, actual, measured)
+    report = _compare(model, artifact, format_, expected, actual, measured)
     if not report.passed:
         raise VerificationError(
             f"{artifact!r} does not compute what the model computes: "
@@ -179,6 +187,44 @@ def verify(model, artifact, examples=None):
             report,
         )
     return report
+
+
+def artifact_format(artifact):
+    """The format of an exported file or folder.
+
+    Args:
+        artifact: string, path.
+
+    Returns:
+        A key of `RUNTIMES`.
+
+    Raises:
+        FileNotFoundError: if there is no such file or folder.
+        ValueError: if it is of no known format.
+    """
+    if not os.path.exists(artifact):
+        raise FileNotFoundError(
+            f"The artifact must exist. There is no {artifact!r}."
+        )
+    if os.path.isfile(os.path.join(artifact, "saved_model.pb")):
+        return "saved_model"
+    for suffix, name in ((".tflite", "litert"), (".onnx", "onnx")):
+        if artifact.endswith(suffix) and os.path.isfile(artifact):
+            return name
+    raise ValueError(
+        "The artifact must be a `.tflite` or `.onnx` file or the folder of a "
+        f"SavedModel. Received: {artifact!r}."
+    )
+
+
+def _artifact_bytes(artifact):
+    if os.path.isfile(artifact):
+        return os.path.getsize(artifact)
+    return sum(
+        os.path.getsize(os.path.join(folder, name))
+        for folder, _, names in os.walk(artifact)
+        for name in names
+    )
 
 
 def example_features(model, examples=None, seed=0):
@@ -190,7 +236,8 @@ def example_features(model, examples=None, seed=0):
         seed: int, of the default examples.
 
     Returns:
-        list of dictionaries of `(1, tokens)` int32 arrays, unpadded.
+        The texts, or `None`, and a list of dictionaries of `(1, tokens)`
+        int32 arrays, unpadded, one an example.
     """
     preprocessor = getattr(model, "preprocessor", None)
     if preprocessor is None:
@@ -199,10 +246,10 @@ def example_features(model, examples=None, seed=0):
                 "A model without a preprocessor cannot take texts. Pass "
                 "`examples=None`, or the model with its preprocessor."
             )
-        return _random_features(model, seed)
+        return None, _random_features(model, seed)
     if examples is None:
         examples = default_texts(preprocessor, seed)
-    return [_unpadded(preprocessor, text) for text in examples]
+    return examples, [_unpadded(preprocessor, text) for text in examples]
 
 
 def _unpadded(preprocessor, text):
@@ -311,8 +358,13 @@ def model_outputs(model, features):
     return results
 
 
-def _run_litert(model, artifact, features):
-    _check_runtime()
+def _run(model, artifact, format_, features, texts):
+    script, package, distribution = RUNTIMES[format_]
+    if importlib.util.find_spec(package) is None:
+        raise ImportError(
+            f"Running {artifact!r} needs `{distribution}`. Install it with "
+            "`pip install keras-albert[export]`."
+        )
     backbone = getattr(model, "backbone", model)
     tokens = min(LATENCY_TOKENS, backbone.max_sequence_length)
     generator = np.random.default_rng(0)
@@ -332,10 +384,14 @@ def _run_litert(model, artifact, features):
         np.savez(
             examples_path, **{n: x.astype("int32") for n, x in arrays.items()}
         )
+        if texts is not None:
+            texts_path = os.path.join(folder, "texts.json")
+            with open(texts_path, "w", encoding="utf-8") as file:
+                json.dump(texts, file)
         finished = subprocess.run(
             [
                 sys.executable,
-                os.path.abspath(litert_runtime.__file__),
+                os.path.join(_RUNTIMES_FOLDER, script),
                 artifact,
                 examples_path,
                 results_path,
@@ -347,7 +403,7 @@ def _run_litert(model, artifact, features):
         if finished.returncode:
             lines = finished.stderr.strip().splitlines() or ["no message"]
             raise VerificationError(
-                f"{artifact!r} does not run in LiteRT with the inputs "
+                f"{artifact!r} does not run in its runtime with the inputs "
                 f"{', '.join(INPUT_NAMES)}: {lines[-1]}"
             )
         with np.load(results_path) as file:
@@ -360,17 +416,7 @@ def _run_litert(model, artifact, features):
     return measured, actual
 
 
-def _check_runtime():
-    import importlib.util
-
-    if importlib.util.find_spec("ai_edge_litert") is None:
-        raise ImportError(
-            "Running a `.tflite` file needs `ai-edge-litert`. Install it "
-            "with `pip install keras-albert[export]`."
-        )
-
-
-def _compare(model, artifact, expected, actual, measured):
+def _compare(model, artifact, format_, expected, actual, measured):
     if set(expected) != set(actual):
         raise VerificationError(
             f"{artifact!r} must have the outputs of the model, "
@@ -411,6 +457,12 @@ def _compare(model, artifact, expected, actual, measured):
                 f"{tolerances['max_abs_diff']}; it differs by "
                 f"{difference.max():.3g}."
             )
+    text_difference = measured.get("text_max_abs_diff", 0.0)
+    if not text_difference <= tolerances["max_abs_diff"]:
+        failures.append(
+            "The signature `text` must give what ids give; it differs by "
+            f"{text_difference:.3g}."
+        )
     agreement, clear_agreement = _label_agreement(
         model, expected, actual, tolerances["max_abs_diff"]
     )
@@ -424,9 +476,9 @@ def _compare(model, artifact, expected, actual, measured):
         )
     return Report(
         artifact=artifact,
-        format="litert",
+        format=format_,
         quantization=quantization,
-        bytes=os.path.getsize(artifact),
+        bytes=_artifact_bytes(artifact),
         examples=len(next(iter(expected.values()))),
         outputs=outputs,
         label_agreement=agreement,

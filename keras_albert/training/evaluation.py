@@ -46,7 +46,7 @@ def default_monitor(task):
 
 
 def _scores(task, outputs, targets):
-    values = task.probabilities(outputs)
+    values = keras.ops.convert_to_numpy(task.probabilities(outputs))
     if task.num_classes == 1:
         return {
             "pearson": _pearson(values[:, 0], targets),

@@ -1,6 +1,9 @@
-"""Runs a `.tflite` file in a process that holds LiteRT and NumPy alone.
+"""What the runtime processes share: reading, running, measuring, writing.
 
-    python litert_runtime.py ARTIFACT EXAMPLES.npz RESULTS.npz THREADS
+Each `run_*.py` beside this file is run as a script, in a process that holds
+one runtime and NumPy and nothing of this package:
+
+    python run_litert.py ARTIFACT EXAMPLES.npz RESULTS.npz THREADS
 
 `EXAMPLES.npz` holds arrays named `NAME/INDEX`, the inputs of each example,
 and `latency/NAME`, one input that is run repeatedly. `RESULTS.npz` gets the
@@ -9,11 +12,9 @@ runtime, latency in milliseconds.
 """
 
 import json
-import sys
 import time
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 
 REPETITIONS = 15
 
@@ -39,8 +40,18 @@ def forget_peak():
         pass  # The peak then includes that of the imports.
 
 
-def main(artifact, examples_path, results_path, threads):
-    """Runs the examples, then the repeated one, and writes what came out."""
+def measure(load, artifact, examples_path, results_path, threads):
+    """Runs the repeated input, then the examples, and writes what came out.
+
+    Args:
+        load: function from the artifact's path and the number of threads to
+            a function that runs it (inputs by name to outputs by name) and
+            a function that returns entries for the report.
+        artifact: string, path.
+        examples_path: string, path.
+        results_path: string, path.
+        threads: string, a number.
+    """
     with np.load(examples_path) as file:
         arrays = {name: file[name] for name in file.files}
     latency_inputs, examples = {}, {}
@@ -53,8 +64,7 @@ def main(artifact, examples_path, results_path, threads):
 
     forget_peak()
     bare, _ = memory()
-    interpreter = Interpreter(artifact, num_threads=int(threads))
-    run = interpreter.get_signature_runner("serving_default")
+    run, details = load(artifact, int(threads))
     times = []
     for _ in range(REPETITIONS):
         start = time.perf_counter()
@@ -66,24 +76,12 @@ def main(artifact, examples_path, results_path, threads):
     for index, inputs in examples.items():
         for name, output in run(**inputs).items():
             results[f"{name}/{index}"] = output
-    dtypes = {
-        np.dtype(detail["dtype"]).name
-        for detail in interpreter.get_tensor_details()
-        if detail["dtype"] is not np.bytes_
-    }
     report = {
         "resident_bytes": None if bare is None else resident - bare,
         "peak_bytes": None if bare is None else peak - bare,
         "first_latency_ms": times[0],
         "median_latency_ms": float(np.median(times[1:])),
         "latency_tokens": int(latency_inputs["token_ids"].shape[-1]),
-        "dtypes": sorted(dtypes),
-        "operators": sorted(
-            {operator["op_name"] for operator in interpreter._get_ops_details()}
-        ),
+        **details(),
     }
     np.savez(results_path, report=json.dumps(report), **results)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

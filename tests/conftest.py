@@ -1,0 +1,115 @@
+import os
+import pathlib
+import sys
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import pytest
+
+BACKEND = os.environ["KERAS_BACKEND"]
+TRAINING_BACKENDS = ("tensorflow", "jax", "torch")
+
+pytest.register_assert_rewrite("contracts")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves out what says nothing about the backend that is tested."""
+
+    def is_wanted(item):
+        if item.get_closest_marker("once"):
+            return BACKEND == "tensorflow"
+        return BACKEND in TRAINING_BACKENDS or bool(
+            item.get_closest_marker("inference")
+        )
+
+    left_out = [item for item in items if not is_wanted(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if is_wanted(item)]
+
+
+@pytest.fixture(scope="session")
+def data_folder():
+    """The folder with the real data sets, see docs/data.md."""
+    folder = os.environ.get("KERAS_ALBERT_DATA")
+    if not folder:
+        pytest.skip("KERAS_ALBERT_DATA names no folder with the real data")
+    return pathlib.Path(folder)
+
+
+@pytest.fixture(scope="session")
+def run_python():
+    """Runs code in a fresh process, and gives what it wrote to stdout."""
+    import subprocess
+
+    def run(code, *arguments, backend=BACKEND):
+        finished = subprocess.run(
+            [sys.executable, "-c", code, *map(str, arguments)],
+            env={**os.environ, "KERAS_BACKEND": backend},
+            capture_output=True,
+            text=True,
+        )
+        assert finished.returncode == 0, finished.stderr[-3000:]
+        return finished.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tokenizer():
+    """The tokenizer of the bundled preset."""
+    import keras_albert as ka
+
+    return ka.AlbertTokenizer.from_preset("albert_tiny_en")
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """Arguments of a backbone that is as small as it can sensibly be."""
+    return {
+        "vocabulary_size": 8000,
+        "num_layers": 3,
+        "num_heads": 2,
+        "embedding_dim": 8,
+        "hidden_dim": 16,
+        "intermediate_dim": 32,
+        "max_sequence_length": 48,
+    }
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """Arguments for several groups and inner layers, unevenly spread."""
+    return {
+        "vocabulary_size": 60,
+        "num_layers": 3,
+        "num_heads": 2,
+        "embedding_dim": 8,
+        "hidden_dim": 16,
+        "intermediate_dim": 24,
+        "num_groups": 2,
+        "num_inner_repetitions": 2,
+        "max_sequence_length": 24,
+    }
+
+
+@pytest.fixture(scope="session")
+def make_classifier(tokenizer, tiny):
+    """Makes tiny classifiers of texts, with weights that tell texts apart."""
+    import contracts
+
+    import keras_albert as ka
+
+    def make(sequence_length=32, backbone=None, **kwargs):
+        classifier = ka.AlbertTextClassifier(
+            ka.AlbertBackbone(**{**tiny, **(backbone or {})}),
+            preprocessor=ka.AlbertTextClassifierPreprocessor(
+                tokenizer, sequence_length=sequence_length
+            ),
+            **kwargs,
+        )
+        contracts.randomize(classifier)
+        return classifier
+
+    return make
