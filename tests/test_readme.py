@@ -1,0 +1,59 @@
+"""README's snippets and commands run as they stand there."""
+
+import pathlib
+import re
+import shlex
+
+import pytest
+
+from keras_albert.cli import main
+
+pytestmark = pytest.mark.once
+
+REPOSITORY = pathlib.Path(__file__).parent.parent
+
+
+def blocks(language):
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
+
+
+@pytest.fixture(scope="module")
+def readme_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "examples").symlink_to(REPOSITORY / "examples")
+    (folder / "runs" / "readme").mkdir(parents=True)
+    return folder
+
+
+def test_python_snippets_run(readme_folder, monkeypatch):
+    monkeypatch.chdir(readme_folder)
+    namespace = {}
+    assert blocks("python")
+    for block in blocks("python"):
+        exec(compile(block, "README.md", "exec"), namespace)
+    result = namespace["classifier"].classify("Is there going to be snow?")
+    assert set(result) == {"label", "score"}
+    assert (readme_folder / "runs/readme/model.tflite").is_file()
+
+
+def test_commands_run(readme_folder, monkeypatch, capsys):
+    monkeypatch.chdir(readme_folder)
+    commands = "".join(blocks("bash")).replace("\\\n", " ").splitlines()
+    commands = [shlex.split(command) for command in commands if command.strip()]
+    assert commands
+    for program, *arguments in commands:
+        assert program == "keras-albert"
+        assert main(arguments) == 0, capsys.readouterr().err
+
+
+def test_paths_named_in_documents_exist():
+    documents = [
+        *REPOSITORY.glob("*.md"),
+        *REPOSITORY.glob("docs/*.md"),
+        *REPOSITORY.glob("export/*.md"),
+    ]
+    for document in documents:
+        text = document.read_text(encoding="utf-8")
+        for target in re.findall(r"\]\(([^)#:]+)\)", text):
+            assert (document.parent / target).exists(), (document, target)
