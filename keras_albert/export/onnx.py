@@ -21,7 +21,9 @@ from keras_albert.tasks.loading import load_preset
 OPSET = 17
 
 
-def to_onnx(model, path):
+def to_onnx(
+    model: keras.Model | str | os.PathLike, path: str | os.PathLike
+) -> str:
     """Writes an `.onnx` file, by tf2onnx.
 
     Inputs `token_ids`, `segment_ids` and `padding_mask`, `(batch, sequence)`

@@ -15,7 +15,9 @@ from keras_albert.presets.saving import whole_folder
 from keras_albert.tasks.loading import load_preset
 
 
-def to_saved_model(model, path):
+def to_saved_model(
+    model: keras.Model | str | os.PathLike, path: str | os.PathLike
+) -> str:
     """Writes a SavedModel that TensorFlow and tensorflow-text serve alone.
 
     Signatures:

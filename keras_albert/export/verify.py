@@ -97,16 +97,16 @@ class Report:
     failures: list
 
     @property
-    def passed(self):
+    def passed(self) -> bool:
         """Whether every tolerance was kept."""
         return not self.failures
 
     @property
-    def max_abs_diff(self):
+    def max_abs_diff(self) -> float:
         """The largest |Δ| of all outputs."""
         return max(output["max_abs_diff"] for output in self.outputs.values())
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         """The report as a dictionary that JSON can hold."""
         return {**dataclasses.asdict(self), "passed": self.passed}
 
@@ -148,7 +148,11 @@ class Report:
         return "\n".join(f"{name:<16} {value}" for name, value in rows)
 
 
-def verify(model, artifact, examples=None):
+def verify(
+    model: keras.Model | str | os.PathLike,
+    artifact: str | os.PathLike,
+    examples: list | None = None,
+) -> Report:
     """Runs an artifact in its own runtime and compares it with its model.
 
     The artifact runs in a process of its own that has nothing but the
@@ -189,7 +193,7 @@ def verify(model, artifact, examples=None):
     return report
 
 
-def artifact_format(artifact):
+def artifact_format(artifact: str) -> str:
     """The format of an exported file or folder.
 
     Args:

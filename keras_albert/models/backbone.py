@@ -227,6 +227,27 @@ class AlbertBackbone(PresetMixin, keras_nlp.models.Backbone):
         """The token embedding layer, `(vocabulary_size, embedding_dim)`."""
         return self.embeddings.token_embedding
 
+    def enable_lora(self, rank, target_layer_names=None):
+        """Freezes the weights and adds trainable low-rank adapters.
+
+        A shared layer gets one adapter, which acts at each of its
+        applications.
+
+        Args:
+            rank: int. Rank of the adapters.
+            target_layer_names: list of strings, names of the dense layers
+                that get one. `None`: `"query"` and `"value"`.
+        """
+        super().enable_lora(rank, target_layer_names)
+        for layer in self._flatten_layers(include_self=False):
+            if getattr(layer, "lora_enabled", False) and layer.bias is not None:
+                # `save_lora_weights` would not save what it learns.
+                layer.bias.trainable = False
+        # What was traced before knows of no adapters.
+        self.train_function = None
+        self.test_function = None
+        self.predict_function = None
+
     def attention_model(self):
         """A model that returns attention probabilities instead of states.
 

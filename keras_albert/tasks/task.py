@@ -98,6 +98,29 @@ class AlbertTask(TaskPresetMixin):
         self._check_arrays(x)
         return super().predict(x, *args, **kwargs)
 
+    def make_train_function(self, force=False):
+        """Traces what `fit` runs, again when there are new adapters."""
+        force = force or self._has_new_adapters("train")
+        return super().make_train_function(force)
+
+    def make_test_function(self, force=False):
+        """Traces what `evaluate` runs, again when there are new adapters."""
+        force = force or self._has_new_adapters("test")
+        return super().make_test_function(force)
+
+    def make_predict_function(self, force=False):
+        """Traces what `predict` runs, again when there are new adapters."""
+        force = force or self._has_new_adapters("predict")
+        return super().make_predict_function(force)
+
+    def _has_new_adapters(self, function):
+        # `enable_lora` is the backbone's, the traced functions are ours.
+        rank = getattr(self.backbone, "_lora_rank", None)
+        name = f"_{function}_lora_rank"
+        is_new = getattr(self, name, None) != rank
+        setattr(self, name, rank)
+        return is_new
+
     def check_targets(self, y):
         """Raises ValueError for targets that the task cannot learn."""
 

@@ -104,9 +104,8 @@ def test_hidden_states(shared, backbone):
     assert len(states) == shared["num_layers"] + 1
     for state, value in zip(states, expected["hidden_states"], strict=True):
         np.testing.assert_allclose(state, value, atol=1e-5, rtol=0)
-    np.testing.assert_array_equal(
-        states[-1], predict(backbone, BATCH)["sequence_output"]
-    )
+    last = backbone.hidden_states[-1]
+    assert last is backbone.output["sequence_output"]
 
 
 def test_attention_model(shared, backbone, tmp_path):
@@ -243,7 +242,7 @@ def test_new_weights_are_those_of_the_original(config):
             assert np.abs(value).max() <= 0.04 + 1e-6
             assert value.std() > 0.01
             seen.add(value.ravel()[0])
-    assert len(seen) == 10  # No two matrices start alike.
+    assert len(seen) == 11  # No two matrices start alike.
 
 
 # === Dropout ===
@@ -364,8 +363,9 @@ def test_lora(config, tmp_path):
     contracts.assert_same(predict(plain, BATCH), trained, tolerance=1e-5)
 
 
-def test_quantized_models_survive_saving(shared, tmp_path):
-    backbone = make(shared)
+@pytest.mark.filterwarnings("ignore:Layer .* `quantize`")
+def test_quantized_models_survive_saving(config, tmp_path):
+    backbone = make(config, num_groups=2, num_layers=2)
     exact = predict(backbone, BATCH)
     backbone.quantize("int8")
     quantized = predict(backbone, BATCH)
@@ -376,7 +376,7 @@ def test_quantized_models_survive_saving(shared, tmp_path):
         w for w in backbone.weights
         if keras.backend.standardize_dtype(w.dtype) == "int8"
     ]
-    assert len(integers) > 20
+    assert len(integers) >= 2 * 6
 
     backbone.save_to_preset(tmp_path / "preset")
     loaded = ka.AlbertBackbone.from_preset(tmp_path / "preset")
