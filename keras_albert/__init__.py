@@ -12,10 +12,15 @@ from keras_albert.version import __version__
 
 _PUBLIC_NAMES = {
     "AlbertBackbone": "keras_albert.models.backbone",
+    "AlbertMaskedLM": "keras_albert.tasks.masked_lm",
+    "AlbertMultipleChoice": "keras_albert.tasks.multiple_choice",
+    "AlbertPretrainer": "keras_albert.tasks.pretrainer",
+    "AlbertQuestionAnswerer": "keras_albert.tasks.question_answerer",
     "AlbertTextClassifier": "keras_albert.tasks.text_classifier",
     "AlbertTextClassifierPreprocessor": (
         "keras_albert.preprocessing.text_classifier"
     ),
+    "AlbertTokenClassifier": "keras_albert.tasks.token_classifier",
     "AlbertTokenizer": "keras_albert.preprocessing.tokenizer",
 }
 _PUBLIC_MODULES = ("export",)

@@ -16,7 +16,10 @@ from collections.abc import Mapping
 _LAYERS = {
     "AlbertEmbeddings": "keras_albert.layers.embeddings",
     "AlbertEncoderLayer": "keras_albert.layers.encoder",
+    "AlbertMaskedLMHead": "keras_albert.layers.heads",
     "AttentionProbabilities": "keras_albert.layers.encoder",
+    "FlattenChoices": "keras_albert.layers.heads",
+    "GroupChoices": "keras_albert.layers.heads",
 }
 
 

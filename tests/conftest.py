@@ -109,7 +109,13 @@ def make_classifier(tokenizer, tiny):
             ),
             **kwargs,
         )
-        contracts.randomize(classifier)
+        contracts.randomize(classifier, seed=3, scale=0.6)
+        # No class is the best one of all texts.
+        batch = classifier.preprocessor(["Wake me at seven", "Hm."], y=None)
+        outputs = contracts.predict(classifier.backbone, batch)
+        kernel, bias = classifier.output_dense.get_weights()
+        bias = -(outputs["pooled_output"] @ kernel).mean(axis=0)
+        classifier.output_dense.set_weights([kernel, bias])
         return classifier
 
     return make

@@ -38,8 +38,7 @@ class Checkpoint:
         weights: dictionary from our weight paths to arrays, in our layout.
         keys: dictionary from our weight paths to the source's names.
         ignored: dictionary from source names to the reason to leave them.
-        tokenizer: the arguments of `AlbertTokenizer`, or `None`.
-        no_tokenizer: string, why there is no tokenizer.
+        report: a `LoadReport`, once a model was made from it.
     """
 
     format_name: str
@@ -50,8 +49,7 @@ class Checkpoint:
     weights: dict = dataclasses.field(default_factory=dict)
     keys: dict = dataclasses.field(default_factory=dict)
     ignored: dict = dataclasses.field(default_factory=dict)
-    tokenizer: dict | None = None
-    no_tokenizer: str = "it holds no vocabulary"
+    report: "LoadReport | None" = None
 
 
 @dataclasses.dataclass
@@ -103,13 +101,21 @@ def check_group_formula(backbone, group_of_layer, source):
         )
 
 
-def collect(checkpoint, tensors, files, format_name, required=()):
+@dataclasses.dataclass
+class Tensor:
+    """A weight as it was read: the array, its file, its key in there."""
+
+    array: np.ndarray
+    file: str
+    key: str
+
+
+def collect(checkpoint, tensors, format_name, required=()):
     """Fills a checkpoint's `weights` and `keys` from the source's tensors.
 
     Args:
         checkpoint: a `Checkpoint` with its configuration.
-        tensors: dictionary from the source's names to arrays.
-        files: dictionary from the source's names to the files they are in.
+        tensors: dictionary from the names of a format to `Tensor`.
         format_name: string, a column of the table of names.
         required: heads that must be there.
 
@@ -127,22 +133,24 @@ def collect(checkpoint, tensors, files, format_name, required=()):
     dimensions = dimensions_of(config)
     dimensions["C"] = checkpoint.task_config.get("num_classes", 1)
     knows_classes = "num_classes" in checkpoint.task_config
-    for key, array in tensors.items():
-        name = names.get(key)
+    for format_key, tensor in tensors.items():
+        name = names.get(format_key)
         if name is None:
             raise ValueError(
                 "Each weight of a checkpoint must be one that ALBERT has. "
-                f"{files[key]!r} holds {key!r}, which this configuration "
-                f"({config['num_groups']} groups of "
-                f"{config['num_inner_repetitions']} layers) has no place for. "
+                f"{tensor.file!r} holds {tensor.key!r}, for which this "
+                f"configuration ({config['num_groups']} groups of "
+                f"{config['num_inner_repetitions']} layers) has no place. "
                 "Nothing was loaded."
             )
         if name.part == "logits" and not knows_classes:
-            dimensions["C"] = _number_of_classes(name, array, format_name)
+            dimensions["C"] = _number_of_classes(
+                name, tensor.array, format_name
+            )
         checkpoint.weights[name.ours] = _our_layout(
-            array, name, format_name, dimensions, files[key]
+            tensor, name, format_name, dimensions
         )
-        checkpoint.keys[name.ours] = key
+        checkpoint.keys[name.ours] = tensor.key
     _check_complete(checkpoint, names, required)
 
 
@@ -152,8 +160,8 @@ def _number_of_classes(name, array, format_name):
     return array.shape[0 if format_name in name.transposed else -1]
 
 
-def _our_layout(array, name, format_name, dimensions, file):
-    key = name.in_format(format_name)
+def _our_layout(tensor, name, format_name, dimensions):
+    array = tensor.array
     expected = name.sizes(dimensions)
     transposed = format_name in name.transposed
     if format_name == "keras_hub" and array.size == np.prod(expected):
@@ -162,14 +170,14 @@ def _our_layout(array, name, format_name, dimensions, file):
     if array.shape != (expected[::-1] if transposed else expected):
         raise ValueError(
             "A weight must have the shape that the configuration says: "
-            f"{expected[::-1] if transposed else expected}. {key!r} in "
-            f"{file!r} is {array.shape}. Nothing was loaded."
+            f"{expected[::-1] if transposed else expected}. {tensor.key!r} "
+            f"in {tensor.file!r} is {array.shape}. Nothing was loaded."
         )
     array = np.asarray(array, "float32")
     if not np.isfinite(array).all():
         raise ValueError(
-            f"Weights must be finite numbers. {key!r} in {file!r} holds "
-            "NaN or infinity. Nothing was loaded."
+            f"Weights must be finite numbers. {tensor.key!r} in "
+            f"{tensor.file!r} holds NaN or infinity. Nothing was loaded."
         )
     return array.T if transposed else array
 
@@ -238,7 +246,7 @@ def load_into(model, checkpoint, skip=()):
         skip: heads to leave fresh, even if the checkpoint has them.
 
     Returns:
-        A `LoadReport`.
+        A `LoadReport`, which is also kept as `checkpoint.report`.
 
     Raises:
         ValueError: if model and checkpoint do not fit. Nothing is assigned.
@@ -269,7 +277,8 @@ def load_into(model, checkpoint, skip=()):
     for variable, value in values:
         variable.assign(value)
     _remember_untrained(backbone_of(model), fresh)
-    return LoadReport(written, fresh, ignored)
+    checkpoint.report = LoadReport(written, fresh, ignored)
+    return checkpoint.report
 
 
 def _ignored(model, checkpoint, written):

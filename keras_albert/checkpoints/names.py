@@ -73,6 +73,27 @@ TASK_PARTS = {
 }
 
 
+# Argument of `AlbertBackbone`: the key of Hugging Face's `config.json` and of
+# the original's `albert_config.json`, and its default in both libraries.
+CONFIG_SIZES = {
+    "vocabulary_size": ("vocab_size", 30000),
+    "num_layers": ("num_hidden_layers", 12),
+    "num_heads": ("num_attention_heads", 64),
+    "embedding_dim": ("embedding_size", 128),
+    "hidden_dim": ("hidden_size", 4096),
+    "intermediate_dim": ("intermediate_size", 16384),
+    "num_groups": ("num_hidden_groups", 1),
+    "num_inner_repetitions": ("inner_group_num", 1),
+    "max_sequence_length": ("max_position_embeddings", 512),
+    "num_segments": ("type_vocab_size", 2),
+}
+CONFIG_RATES = {
+    "dropout": ("hidden_dropout_prob", 0.0),
+    "attention_dropout": ("attention_probs_dropout_prob", 0.0),
+    "layer_norm_epsilon": ("layer_norm_eps", 1e-12),
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class WeightName:
     """A weight and its names in each format; `None` where it has none."""

@@ -15,7 +15,7 @@ from keras_albert.export.tensorflow_process import (
 )
 from keras_albert.tasks.loading import load_preset
 
-# The order in which the inputs are documented; runtimes find them by name.
+# The order of the inputs in a file.
 INPUT_NAMES = ("token_ids", "segment_ids", "padding_mask")
 LAYOUTS = ("rolled",)
 QUANTIZATIONS = (None, "float16", "int8")
@@ -37,7 +37,7 @@ def to_litert(
     memory once. Only builtin operators are used. The file has one signature,
     `serving_default`:
 
-    - inputs `token_ids`, `segment_ids` and `padding_mask` (1 for tokens),
+    - inputs, in this order, `token_ids`, `segment_ids` and `padding_mask` (1 for tokens),
       `(batch, sequence)` int32;
     - output of a classifier `probabilities`, `(batch, num_classes)` float32:
       softmax, sigmoid, or the score of a regression;
@@ -179,7 +179,34 @@ def convert_rolled(model, sequence_length=None, quantization=None):
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if quantization == "float16":
             converter.target_spec.supported_types = [tf.float16]
-        return converter.convert()
+        return in_documented_order(converter.convert())
+
+
+def in_documented_order(content: bytes) -> bytes:
+    """Puts the inputs of a file in the order of `INPUT_NAMES`.
+
+    The converter leaves them in any order, and runtimes that go by position
+    would take segments for tokens without a word.
+
+    Args:
+        content: the content of a `.tflite` file with one signature.
+
+    Returns:
+        The same with its inputs in order.
+    """
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    buffer = bytearray(content)
+    model = schema.Model.GetRootAs(buffer)
+    signature = model.SignatureDefs(0)
+    tensors = {}
+    for index in range(signature.InputsLength()):
+        entry = signature.Inputs(index)
+        tensors[entry.Name().decode()] = entry.TensorIndex()
+    # A view of the buffer, so that this writes into it.
+    inputs = model.Subgraphs(signature.SubgraphIndex()).InputsAsNumpy()
+    inputs[:] = [tensors[name] for name in INPUT_NAMES]
+    return bytes(buffer)
 
 
 def _save_rolled(model, folder, sequence_length):

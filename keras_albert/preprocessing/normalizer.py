@@ -209,6 +209,7 @@ def fold_sentencepiece(
     lowercase: bool = True,
     strip_accents: bool = True,
     replace_quotes: bool = False,
+    split_digit_commas: bool = True,
 ) -> bytes:
     """Puts ALBERT's whole normalization inside a SentencePiece model.
 
@@ -224,6 +225,8 @@ def fold_sentencepiece(
         lowercase: See `normalize_text`.
         strip_accents: See `normalize_text`.
         replace_quotes: See `normalize_text`.
+        split_digit_commas: Whether pieces of digits that end in a comma are
+            split, as the original does. `transformers` does not.
 
     Returns:
         The folded model, serialized. A model that is folded already is
@@ -251,7 +254,11 @@ def fold_sentencepiece(
     spec.remove_extra_whitespaces = True
     spec.ClearField("normalization_rule_tsv")
     for piece in proto.pieces:
-        if piece.type == _NORMAL and _is_digit_comma(piece.piece):
+        if (
+            split_digit_commas
+            and piece.type == _NORMAL
+            and _is_digit_comma(piece.piece)
+        ):
             piece.type = _CONTROL
     # Samples of how the model used to tokenize, checked when it is loaded.
     proto.ClearField("self_test_data")
@@ -329,6 +336,31 @@ def is_folded(model: bytes) -> bool:
         ValueError: If `model` is not a SentencePiece model.
     """
     return _parse(model).normalizer_spec.name.startswith(_FOLDED_PREFIX)
+
+
+def folding_of(model: bytes) -> dict[str, bool]:
+    """Tells how a folded model folds.
+
+    Args:
+        model: A folded SentencePiece model, serialized.
+
+    Returns:
+        `lowercase`, `strip_accents` and `replace_quotes`, as
+        `fold_sentencepiece` was given them; empty for a model that is not
+        folded.
+
+    Raises:
+        TypeError: If `model` is not bytes.
+        ValueError: If `model` is not a SentencePiece model.
+    """
+    name = _parse(model).normalizer_spec.name
+    if not name.startswith(_FOLDED_PREFIX):
+        return {}
+    flags = name.rpartition(":")[2].split("+")
+    return {
+        option: option in flags
+        for option in ("lowercase", "strip_accents", "replace_quotes")
+    }
 
 
 def vocabulary_case(model: bytes) -> tuple[bool, bool]:

@@ -7,6 +7,7 @@ import numpy as np
 from keras_albert.models.backbone import AlbertBackbone
 from keras_albert.preprocessing.normalizer import (
     fold_sentencepiece,
+    folding_of,
     splitting_model,
     vocabulary_case,
 )
@@ -37,6 +38,12 @@ class AlbertTokenizer(
             when the vocabulary holds no upper-case letter.
         strip_accents: bool or `None`. Whether accents are dropped. `None`:
             when letters are lower-cased and the vocabulary has no accents.
+        replace_quotes: bool. Whether two grave accents or two apostrophes
+            become one double quote. Hugging Face's tokenizers do this.
+        split_digit_commas: bool. Whether pieces of digits that end in a comma
+            are split (`▁2019,` into `▁2019` `,`). Hugging Face's tokenizers
+            do not do this. A model that is folded already keeps the way that
+            it was folded, whatever these four arguments say.
         **kwargs: `sequence_length`, `dtype` and others, see
             `keras_nlp.tokenizers.SentencePieceTokenizer`.
 
@@ -65,10 +72,18 @@ class AlbertTokenizer(
     preset_file = TOKENIZER_FILE
 
     def __init__(
-        self, proto=None, lowercase=None, strip_accents=None, **kwargs
+        self,
+        proto=None,
+        lowercase=None,
+        strip_accents=None,
+        replace_quotes=False,
+        split_digit_commas=True,
+        **kwargs,
     ):
         self.lowercase = lowercase
         self.strip_accents = strip_accents
+        self.replace_quotes = replace_quotes
+        self.split_digit_commas = split_digit_commas
         self._add_special_token("[CLS]", "cls_token")
         self._add_special_token("[SEP]", "sep_token")
         self._add_special_token("<pad>", "pad_token")
@@ -175,6 +190,8 @@ class AlbertTokenizer(
         return ids[0] if unbatched else ids
 
     def _fold(self, model):
+        for option, value in folding_of(model).items():
+            setattr(self, option, value)
         lowercase, strip_accents = vocabulary_case(model)
         if self.lowercase is None:
             self.lowercase = lowercase
@@ -184,6 +201,8 @@ class AlbertTokenizer(
             model,
             lowercase=self.lowercase,
             strip_accents=self.strip_accents,
+            replace_quotes=self.replace_quotes,
+            split_digit_commas=self.split_digit_commas,
         )
 
     def get_config(self):
@@ -192,6 +211,8 @@ class AlbertTokenizer(
             {
                 "lowercase": self.lowercase,
                 "strip_accents": self.strip_accents,
+                "replace_quotes": self.replace_quotes,
+                "split_digit_commas": self.split_digit_commas,
             }
         )
         return config

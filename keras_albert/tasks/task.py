@@ -98,6 +98,89 @@ class AlbertTask(TaskPresetMixin):
         self._check_arrays(x)
         return super().predict(x, *args, **kwargs)
 
+    def get_compile_config(self):
+        """What `compile` was given, for `.keras` files."""
+        config = super().get_compile_config()
+        if config and self.optimizer is not None:
+            config["has_optimizer_state"] = self.optimizer.built
+        return config
+
+    def compile(
+        self, optimizer="auto", loss="auto", *, weighted_metrics="auto", **kw
+    ):
+        """Configures training; see `keras.Model.compile`.
+
+        Args:
+            optimizer: `"auto"` is AdamW with the learning rate that belongs
+                to the backbone's preset, see `AlbertBackbone.learning_rate`.
+            loss: `"auto"` is the task's own, see the class.
+            weighted_metrics: `"auto"` likewise.
+            **kw: See `keras.Model.compile`.
+        """
+        if optimizer == "auto":
+            optimizer = keras.optimizers.AdamW(
+                self.backbone.learning_rate, weight_decay=0.01
+            )
+            optimizer.exclude_from_weight_decay(
+                var_names=["bias", "gamma", "beta"]
+            )
+        if loss == "auto":
+            loss = self.default_loss()
+        if weighted_metrics == "auto":
+            weighted_metrics = self.default_weighted_metrics()
+        if keras.backend.backend() == "tensorflow":
+            # XLA would compile each batch length, TensorFlow's own graphs
+            # take any.
+            kw.setdefault("jit_compile", False)
+        super().compile(
+            optimizer=optimizer,
+            loss=loss,
+            weighted_metrics=weighted_metrics,
+            **kw,
+        )
+
+    def default_loss(self):
+        """The loss that the task is trained with unless told otherwise."""
+        raise NotImplementedError
+
+    def default_weighted_metrics(self):
+        """The metrics that heed sample weights; `None` for none."""
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        if config.get("head_dtype") is not None:
+            config["head_dtype"] = keras.dtype_policies.get(
+                config["head_dtype"]
+            )
+        return super().from_config(config)
+
+    @staticmethod
+    def head_dtype_config(layer):
+        """The config entry by which a quantized head stays quantized.
+
+        Args:
+            layer: a dense layer of the head.
+        """
+        if layer.quantization_mode is None:
+            return {}
+        policy = keras.dtype_policies.serialize(layer.dtype_policy)
+        return {"head_dtype": policy}
+
+    def compile_from_config(self, config):
+        """Compiles a loaded model as the saved one was.
+
+        Args:
+            config: dictionary, of `get_compile_config`.
+        """
+        config = keras.saving.deserialize_keras_object(config)
+        has_optimizer_state = config.pop("has_optimizer_state", False)
+        # It depends on the backend, which may be another one now.
+        config.pop("jit_compile", None)
+        self.compile(**config)
+        if has_optimizer_state:
+            self.optimizer.build(self.trainable_variables)
+
     def make_train_function(self, force=False):
         """Traces what `fit` runs, again when there are new adapters."""
         force = force or self._has_new_adapters("train")
@@ -162,6 +245,45 @@ class AlbertTask(TaskPresetMixin):
             texts = tuple(list(part) for part in zip(*texts, strict=True))
         # `y=None` says that a tuple is a pair of texts, not texts and labels.
         return _numpy_unless_symbolic(self.preprocessor(texts, y=None))
+
+
+def number_of_classes(num_classes, labels):
+    """The number of classes from either argument of a classifier.
+
+    Raises:
+        ValueError: if there is neither, or they contradict each other.
+    """
+    if labels is None:
+        if num_classes is None:
+            raise ValueError(
+                "`num_classes` or `labels` must be given. Received neither; "
+                "pass `num_classes=1` for regression."
+            )
+        if num_classes < 1:
+            raise ValueError(
+                f"`num_classes` must be positive. Received: {num_classes}."
+            )
+        return num_classes
+    if num_classes is not None and num_classes != len(labels):
+        raise ValueError(
+            "`labels` must name each class once. Received: "
+            f"num_classes={num_classes} and {len(labels)} labels."
+        )
+    if len(set(labels)) != len(labels):
+        raise ValueError(f"`labels` must differ. Received: {labels}.")
+    return len(labels)
+
+
+def merge_class_config(saved, given):
+    """A classifier's arguments from a preset's and the user's."""
+    merged = {**saved, **given}
+    if given.get("labels") is not None and "num_classes" not in given:
+        merged["num_classes"] = len(given["labels"])
+    if "num_classes" in given and "labels" not in given:
+        size = len(saved.get("labels") or ())
+        if size != given["num_classes"]:
+            merged["labels"] = None
+    return merged
 
 
 def batches_by_length(features, batch_size=32):

@@ -9,7 +9,12 @@ from keras_albert.models.backbone import AlbertBackbone
 from keras_albert.preprocessing.text_classifier import (
     AlbertTextClassifierPreprocessor,
 )
-from keras_albert.tasks.task import AlbertTask, as_texts
+from keras_albert.tasks.task import (
+    AlbertTask,
+    as_texts,
+    merge_class_config,
+    number_of_classes,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_albert")
@@ -77,7 +82,7 @@ class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
         head_dtype=None,
         **kwargs,
     ):
-        num_classes = _number_of_classes(num_classes, labels)
+        num_classes = number_of_classes(num_classes, labels)
         if multi_label and num_classes < 2:
             raise ValueError(
                 "`multi_label=True` needs at least 2 classes. Received: "
@@ -127,21 +132,10 @@ class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
             **kw: See `keras.Model.compile`.
         """
         from_logits = self.activation is keras.activations.linear
-        if optimizer == "auto":
-            optimizer = keras.optimizers.AdamW(
-                self.backbone.learning_rate, weight_decay=0.01
-            )
-            optimizer.exclude_from_weight_decay(
-                var_names=["bias", "gamma", "beta"]
-            )
         if loss == "auto":
             loss = self._default_loss(from_logits)
         if metrics == "auto":
             metrics = self._default_metrics(from_logits)
-        if keras.backend.backend() == "tensorflow":
-            # XLA would compile each batch length, TensorFlow's own graphs
-            # take any.
-            kw.setdefault("jit_compile", False)
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kw)
 
     def _default_loss(self, from_logits):
@@ -255,31 +249,12 @@ class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
         return {"label": label, "score": float(row[index])}
 
     @classmethod
-    def from_config(cls, config):
-        config = dict(config)
-        if config.get("head_dtype") is not None:
-            config["head_dtype"] = keras.dtype_policies.get(
-                config["head_dtype"]
-            )
-        return super().from_config(config)
-
-    @classmethod
     def merge_preset_config(cls, saved, given):
-        merged = {**saved, **given}
-        if given.get("labels") is not None and "num_classes" not in given:
-            merged["num_classes"] = len(given["labels"])
-        if "num_classes" in given and "labels" not in given:
-            size = len(saved.get("labels") or ())
-            if size != given["num_classes"]:
-                merged["labels"] = None
-        return merged
+        return merge_class_config(saved, given)
 
     def get_config(self):
         config = super().get_config()
-        if self.output_dense.quantization_mode is not None:
-            config["head_dtype"] = keras.dtype_policies.serialize(
-                self.output_dense.dtype_policy
-            )
+        config.update(self.head_dtype_config(self.output_dense))
         config.update(
             {
                 "num_classes": self.num_classes,
@@ -290,25 +265,3 @@ class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
             }
         )
         return config
-
-
-def _number_of_classes(num_classes, labels):
-    if labels is None:
-        if num_classes is None:
-            raise ValueError(
-                "`num_classes` or `labels` must be given. Received neither; "
-                "pass `num_classes=1` for regression."
-            )
-        if num_classes < 1:
-            raise ValueError(
-                f"`num_classes` must be positive. Received: {num_classes}."
-            )
-        return num_classes
-    if num_classes is not None and num_classes != len(labels):
-        raise ValueError(
-            "`labels` must name each class once. Received: "
-            f"num_classes={num_classes} and {len(labels)} labels."
-        )
-    if len(set(labels)) != len(labels):
-        raise ValueError(f"`labels` must differ. Received: {labels}.")
-    return len(labels)

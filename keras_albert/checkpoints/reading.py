@@ -1,0 +1,89 @@
+"""Small checked steps of reading what others wrote."""
+
+import json
+import os
+
+
+def read_json(path):
+    """Reads a JSON file that holds one object.
+
+    Raises:
+        ValueError: if it does not.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            value = json.load(file)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{path!r} must be JSON. It is not: {error}."
+        ) from error
+    if not isinstance(value, dict):
+        raise ValueError(
+            f"{path!r} must hold a JSON object. It holds a "
+            f"{type(value).__name__}."
+        )
+    return value
+
+
+def file_in_folder(folder, name, named_in):
+    """The path of a file that another file of the folder names.
+
+    Raises:
+        ValueError: if the name leads out of the folder, or there is no such
+            file.
+    """
+    if os.path.basename(name) != name or name in ("", ".", ".."):
+        raise ValueError(
+            "A checkpoint's files must lie in its folder. "
+            f"{named_in!r} names {name!r}. Nothing was loaded."
+        )
+    path = os.path.join(folder, name)
+    if not os.path.isfile(path):
+        raise ValueError(
+            "Each file of a checkpoint must be there. "
+            f"{named_in!r} names {name!r}, which {folder!r} lacks. Nothing "
+            "was loaded."
+        )
+    return path
+
+
+def integer(config, key, default, path):
+    """A positive whole number of a configuration."""
+    value = config.get(key, default)
+    if type(value) is not int or value < 1:
+        raise ValueError(
+            f"`{key}` must be a positive whole number. {path!r} says "
+            f"{value!r:.80}."
+        )
+    return value
+
+
+def number(config, key, default, path):
+    """A number from 0 on of a configuration."""
+    value = config.get(key, default)
+    if type(value) not in (int, float) or not 0.0 <= value < float("inf"):
+        raise ValueError(
+            f"`{key}` must be a number from 0 on. {path!r} says "
+            f"{value!r:.80}."
+        )
+    return float(value)
+
+
+def flag(config, key, default, path):
+    """A yes or no of a configuration."""
+    value = config.get(key, default)
+    if not isinstance(value, bool):
+        raise ValueError(
+            f"`{key}` must be true or false. {path!r} says {value!r:.80}."
+        )
+    return value
+
+
+def wordpiece_refused(path):
+    """The error for a vocabulary that AlbertTokenizer cannot be made from."""
+    return ValueError(
+        "AlbertTokenizer is SentencePiece. "
+        f"{path!r} is a WordPiece vocabulary, as Chinese ALBERTs have. The "
+        "model loads without it: pass `preprocessor=None` and give it ready "
+        "tensors, tokenized with `keras_nlp.tokenizers.WordPieceTokenizer`."
+    )

@@ -1,0 +1,135 @@
+"""The heads that are more than a dense layer."""
+
+import keras
+from keras import ops
+
+from keras_albert.layers.encoder import (
+    get_activation,
+    serialize_activation,
+    weight_initializer,
+)
+
+
+@keras.saving.register_keras_serializable(package="keras_albert")
+class AlbertMaskedLMHead(keras.layers.Layer):
+    """Predicts tokens: dense to the embedding's width, then the embedding.
+
+    The original's `get_masked_lm_output`: a dense layer from `hidden_dim` to
+    `embedding_dim`, activation, layer normalization, the token embedding
+    transposed, and a bias a token.
+
+    Args:
+        token_embedding: the backbone's `keras.layers.ReversibleEmbedding`,
+            whose table the head shares.
+        activation: activation of the dense layer, see `get_activation`.
+        layer_norm_epsilon: float.
+        **kwargs: See `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: `(batch, sequence, hidden_dim)` float.
+        mask_positions: `(batch, masks)` int, the positions to predict.
+
+    Returns:
+        `(batch, masks, vocabulary_size)` float, logits.
+    """
+
+    def __init__(
+        self,
+        token_embedding,
+        activation="gelu_approximate",
+        layer_norm_epsilon=1e-12,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.token_embedding = token_embedding
+        self.activation = get_activation(activation)
+        self.layer_norm_epsilon = layer_norm_epsilon
+
+    def build(self, inputs_shape, mask_positions_shape=None):
+        embedding_dim = self.token_embedding.output_dim
+        self.dense = keras.layers.Dense(
+            embedding_dim,
+            activation=self.activation,
+            kernel_initializer=weight_initializer(),
+            dtype=self._dtype_policy,
+            name="dense",
+        )
+        self.dense.build((None, inputs_shape[-1]))
+        self.layer_norm = keras.layers.LayerNormalization(
+            epsilon=self.layer_norm_epsilon,
+            dtype=self._dtype_policy,
+            name="layer_norm",
+        )
+        self.layer_norm.build((None, embedding_dim))
+        self.output_bias = self.add_weight(
+            name="output_bias",
+            shape=(self.token_embedding.input_dim,),
+            initializer="zeros",
+        )
+        self.built = True
+
+    def call(self, inputs, mask_positions):
+        positions = ops.expand_dims(ops.cast(mask_positions, "int32"), -1)
+        x = ops.take_along_axis(inputs, positions, axis=1)
+        x = self.layer_norm(self.dense(x))
+        logits = self.token_embedding(x, reverse=True)
+        return logits + ops.cast(self.output_bias, logits.dtype)
+
+    def compute_output_shape(self, inputs_shape, mask_positions_shape):
+        return (*mask_positions_shape, self.token_embedding.input_dim)
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            {
+                "token_embedding": keras.layers.serialize(self.token_embedding),
+                "activation": serialize_activation(self.activation),
+                "layer_norm_epsilon": self.layer_norm_epsilon,
+            }
+        )
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        config["token_embedding"] = keras.layers.deserialize(
+            config["token_embedding"]
+        )
+        return cls(**config)
+
+
+@keras.saving.register_keras_serializable(package="keras_albert")
+class FlattenChoices(keras.layers.Layer):
+    """Lines up the choices of a batch, each a row of its own.
+
+    Call arguments:
+        inputs: `(batch, choices, sequence)`.
+
+    Returns:
+        `(batch * choices, sequence)`.
+    """
+
+    def call(self, inputs):
+        return ops.reshape(inputs, (-1, ops.shape(inputs)[-1]))
+
+    def compute_output_shape(self, input_shape):
+        return (None, input_shape[-1])
+
+
+@keras.saving.register_keras_serializable(package="keras_albert")
+class GroupChoices(keras.layers.Layer):
+    """Puts the scores of the choices of one question side by side.
+
+    Call arguments:
+        scores: `(batch * choices, 1)` float.
+        token_ids: `(batch, choices, sequence)`, for its shape.
+
+    Returns:
+        `(batch, choices)` float.
+    """
+
+    def call(self, scores, token_ids):
+        return ops.reshape(scores, (-1, ops.shape(token_ids)[1]))
+
+    def compute_output_shape(self, scores_shape, token_ids_shape):
+        return tuple(token_ids_shape[:2])
