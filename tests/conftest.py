@@ -1,9 +1,17 @@
 import os
 import pathlib
 import sys
+import tempfile
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Tests make the same small models again and again, and compiling them takes
+# far longer than running them: do it once, and with little optimization.
+COMPILED = tempfile.TemporaryDirectory()
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", COMPILED.name)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 import pytest
 
@@ -69,7 +77,7 @@ def tiny():
     """Arguments of a backbone that is as small as it can sensibly be."""
     return {
         "vocabulary_size": 8000,
-        "num_layers": 3,
+        "num_layers": 2,
         "num_heads": 2,
         "embedding_dim": 8,
         "hidden_dim": 16,
@@ -96,12 +104,16 @@ def shared():
 
 @pytest.fixture(scope="session")
 def make_classifier(tokenizer, tiny):
-    """Makes tiny classifiers of texts, with weights that tell texts apart."""
+    """Makes tiny classifiers of texts, with weights that tell texts apart.
+
+    With TensorFlow a graph takes seconds to trace: only what is `compiled`
+    runs in one.
+    """
     import contracts
 
     import keras_albert as ka
 
-    def make(sequence_length=32, backbone=None, **kwargs):
+    def make(sequence_length=32, backbone=None, compiled=False, **kwargs):
         classifier = ka.AlbertTextClassifier(
             ka.AlbertBackbone(**{**tiny, **(backbone or {})}),
             preprocessor=ka.AlbertTextClassifierPreprocessor(
@@ -110,6 +122,7 @@ def make_classifier(tokenizer, tiny):
             **kwargs,
         )
         contracts.randomize(classifier, seed=3, scale=0.6)
+        classifier.run_eagerly = BACKEND == "tensorflow" and not compiled
         # No class is the best one of all texts.
         batch = classifier.preprocessor(["Wake me at seven", "Hm."], y=None)
         outputs = contracts.predict(classifier.backbone, batch)

@@ -22,6 +22,7 @@ from keras_albert.checkpoints.names import (
     CONFIG_RATES,
     CONFIG_SIZES,
     TASK_PARTS,
+    TASKS_WITHOUT_POOLER,
 )
 from keras_albert.checkpoints.reading import (
     file_in_folder,
@@ -45,12 +46,6 @@ ARCHITECTURES = {
     "AlbertForQuestionAnswering": "AlbertQuestionAnswerer",
     "AlbertForMultipleChoice": "AlbertMultipleChoice",
 }
-# Those that `transformers` builds without a pooler.
-_WITHOUT_POOLER = (
-    "AlbertMaskedLM",
-    "AlbertTokenClassifier",
-    "AlbertQuestionAnswerer",
-)
 _WITH_LABELS = ("AlbertTextClassifier", "AlbertTokenClassifier")
 
 # Their activation: ours. The first of those that share ours is written.
@@ -432,7 +427,7 @@ def write(model, folder):
     backbone = backbone_of(model)
     is_task = backbone is not model
     untrained = () if is_task else untrained_weights(backbone)
-    has_pooler = type(model).__name__ not in _WITHOUT_POOLER
+    has_pooler = type(model).__name__ not in TASKS_WITHOUT_POOLER
     tensors, written = {}, {}
     for name, array in arrays_of(model, with_projection=True):
         in_pooler = name.part == "pooler"
@@ -462,6 +457,7 @@ def config_of(model):
         ValueError: if `transformers` has no such model.
     """
     backbone = backbone_of(model)
+    is_task = backbone is not model
     arguments = backbone.get_config()
     check_group_formula(arguments, _group_of_layer, "transformers' formula")
     ours = {ours: theirs for theirs, ours in reversed(ACTIVATIONS.items())}
@@ -470,6 +466,13 @@ def config_of(model):
         raise ValueError(
             "The activation must be one that `transformers` has: "
             f"{', '.join(ours)}. Received: {activation!r}."
+        )
+    outputs = getattr(model, "activation", None)
+    if is_task and getattr(outputs, "__name__", "linear") != "linear":
+        raise ValueError(
+            "A task must give logits, as those of `transformers` do. This "
+            f"one has `activation={outputs.__name__!r}`; load it with "
+            "`activation=None`."
         )
     config = {theirs: arguments[k] for k, (theirs, _) in CONFIG_SIZES.items()}
     config.update({t: arguments[k] for k, (t, _) in CONFIG_RATES.items()})
@@ -480,7 +483,7 @@ def config_of(model):
             "hidden_act": ours[activation],
             "dtype": "float32",
             "classifier_dropout_prob": getattr(model, "dropout", 0.1)
-            if backbone is not model
+            if is_task
             else 0.1,
             "initializer_range": 0.02,
             "tie_word_embeddings": True,

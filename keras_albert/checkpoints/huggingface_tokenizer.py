@@ -247,7 +247,7 @@ def _reachable(piece, kind):
     `▁` only stands at the start of what is tokenized at a time.
     """
     if kind == CONTROL and piece not in _SPECIAL:
-        return piece.replace("▁", "") + "▁"
+        return f"{piece}▁"
     return piece
 
 

@@ -68,6 +68,24 @@ def read(folder, load_weights=True):
     Raises:
         ValueError: if it is no ALBERT, or its weights do not fit.
     """
+    instance = load_instance(folder, load_weights)
+    return read_instance(instance, path=os.fspath(folder))
+
+
+def load_instance(folder, load_weights=True):
+    """Loads a KerasHub preset folder as KerasHub's own class.
+
+    Args:
+        folder: string, its path.
+        load_weights: bool. `False` leaves random weights.
+
+    Returns:
+        A `keras_nlp.models.AlbertBackbone`, `AlbertMaskedLM` or
+        `AlbertTextClassifier`.
+
+    Raises:
+        ValueError: if it is no ALBERT, or damaged.
+    """
     import keras_nlp
 
     name = read_json(os.path.join(folder, "config.json"))["registered_name"]
@@ -85,12 +103,11 @@ def read(folder, load_weights=True):
             class_ = getattr(keras_nlp.models, task)
             kwargs["preprocessor"] = None
     try:
-        instance = class_.from_preset(folder, **kwargs)
+        return class_.from_preset(folder, **kwargs)
     except (OSError, KeyError, RuntimeError) as error:
         raise ValueError(
             f"{folder!r} must be a whole KerasHub preset. It is not: {error}."
         ) from error
-    return read_instance(instance, path=os.fspath(folder))
 
 
 def read_tokenizer(folder):

@@ -73,6 +73,14 @@ TASK_PARTS = {
 }
 
 
+# Tasks that leave the pooled output alone; `transformers` builds these
+# without a pooler.
+TASKS_WITHOUT_POOLER = (
+    "AlbertMaskedLM",
+    "AlbertTokenClassifier",
+    "AlbertQuestionAnswerer",
+)
+
 # Argument of `AlbertBackbone`: the key of Hugging Face's `config.json` and of
 # the original's `albert_config.json`, and its default in both libraries.
 CONFIG_SIZES = {

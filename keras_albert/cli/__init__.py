@@ -13,6 +13,7 @@ VERBS = {
     "predict": "label texts with a model",
     "export": "write a model as a file for a device or server",
     "verify": "compare an exported file with its model",
+    "convert": "bring a checkpoint from or to another library",
     "info": "tell what is in a model or an exported file",
 }
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

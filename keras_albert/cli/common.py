@@ -3,28 +3,27 @@
 import os
 
 
-def add_columns(parser, label_required=True):
-    """Adds `--text-column`, `--pair-column` and `--label-column`."""
-    parser.add_argument(
+def add_columns(parser, labels=True):
+    """Adds `--text-column` and `--pair-column`, and those of labels.
+
+    Args:
+        parser: an `argparse.ArgumentParser`.
+        labels: bool. Whether labels are read; the columns are then required.
+    """
+    add = parser.add_argument
+    add(
         "--text-column",
-        required=True,
+        required=labels,
         metavar="C",
-        help="column of the texts; a number from 0 if there is no header",
+        help="column of the texts; a number from 0 without a header",
     )
-    parser.add_argument(
-        "--pair-column", metavar="C", help="column of second texts, for pairs"
-    )
-    if label_required:
-        parser.add_argument(
-            "--label-column",
-            required=True,
-            metavar="C",
-            help="column of the labels",
-        )
-        parser.add_argument(
+    add("--pair-column", metavar="C", help="column of second texts")
+    if labels:
+        add("--label-column", required=True, metavar="C", help="of the labels")
+        add(
             "--multi-label",
             metavar="SEP",
-            help="texts have any number of labels, with SEP between them",
+            help="texts have several labels, with SEP between them",
         )
 
 
@@ -40,15 +39,25 @@ def load_classifier(path):
     Raises:
         ValueError: if the folder holds none.
     """
-    from keras_albert.presets.loading import TASK_FILE
-    from keras_albert.presets.registry import local_preset_folder
+    from keras_albert.tasks.loading import load_preset
     from keras_albert.tasks.text_classifier import AlbertTextClassifier
 
-    folder = local_preset_folder(path)
-    if not os.path.isfile(os.path.join(folder, TASK_FILE)):
+    task = load_preset(path)
+    if not isinstance(task, AlbertTextClassifier):
         raise ValueError(
-            f"The model must be a trained task. {path} holds a backbone "
-            "without one; train it first: `keras-albert train classify "
-            f"--preset {path} …`."
+            f"The model must be a trained text classifier. {path} holds an "
+            f"{type(task).__name__}; train it first: `keras-albert train "
+            f"classify --preset {path} …`."
         )
-    return AlbertTextClassifier.from_preset(folder)
+    return task
+
+
+def size_of(path):
+    """Bytes of a file, or of all files in a folder."""
+    if os.path.isfile(path):
+        return os.path.getsize(path)
+    return sum(
+        os.path.getsize(os.path.join(folder, name))
+        for folder, _, names in os.walk(path)
+        for name in names
+    )

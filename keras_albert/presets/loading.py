@@ -21,6 +21,17 @@ import warnings
 import keras
 import numpy as np
 
+from keras_albert.checkpoints import keras_hub
+from keras_albert.checkpoints.checkpoint import (
+    load_into,
+    untrained_weights,
+)
+from keras_albert.checkpoints.names import TASK_PARTS, TASKS_WITHOUT_POOLER
+from keras_albert.presets.foreign import (
+    is_foreign,
+    open_checkpoint,
+    open_tokenizer,
+)
 from keras_albert.presets.registry import local_preset_folder
 from keras_albert.presets.saving import whole_folder
 
@@ -45,6 +56,8 @@ PRESET_FILES = (
 
 # Of a backbone with random weights. Presets store theirs in `metadata.json`.
 DEFAULT_LEARNING_RATE = 5e-4
+# Of one that another library trained: within the original's for fine-tuning.
+PRETRAINED_LEARNING_RATE = 3e-5
 
 _TRUSTED_PACKAGES = ("keras", "keras_albert", "keras_hub", "keras_nlp")
 
@@ -189,11 +202,45 @@ def _add_metadata(folder, **entries):
         json.dump(metadata, file, indent=4)
 
 
+def open_foreign(folder, load_weights=True):
+    """Reads the folder of another library; `None` for a preset of ours.
+
+    Raises:
+        ValueError: if anything in it does not fit.
+    """
+    if not is_foreign(folder):
+        return None
+    for name in (CONFIG_FILE, TASK_FILE):
+        read_preset_json(folder, name)  # It checks the classes.
+    return open_checkpoint(folder, load_weights=load_weights)
+
+
 def is_pretrained(preset):
     """Whether a preset holds trained weights, rather than a seed."""
     folder = local_preset_folder(preset)
     metadata = read_preset_json(folder, METADATA_FILE) or {}
     return metadata.get("seed") is None
+
+
+def _add_untrained(backbone, folder):
+    """Notes which weights nobody trained: they are not for others' folders."""
+    untrained = untrained_weights(backbone)
+    if untrained:
+        remembered = {
+            path: value
+            for path, value in backbone.untrained.items()
+            if path in untrained
+        }
+        _add_metadata(folder, untrained=remembered)
+
+
+def _warn_of_fresh(model, paths, reason, stacklevel):
+    if paths:
+        warnings.warn(
+            f"{type(model).__name__} has random weights ({', '.join(paths)}), "
+            f"since {reason}. Train them before you use them.",
+            stacklevel=stacklevel,
+        )
 
 
 class PresetMixin:
@@ -207,8 +254,11 @@ class PresetMixin:
         """Makes an instance from a preset.
 
         Args:
-            preset: a bundled name such as `"albert_tiny_en"`, or a folder
-                written by `save_to_preset`.
+            preset: a bundled name such as `"albert_tiny_en"`; a folder
+                written by `save_to_preset`, by Hugging Face's
+                `save_pretrained` or by KerasHub, or one with Google's
+                original checkpoint; `"hf://owner/name"`; or one of
+                KerasHub's names such as `"albert_base_en_uncased"`.
             load_weights: bool. `False` leaves random weights.
             **kwargs: arguments of the constructor, instead of the preset's.
 
@@ -219,6 +269,9 @@ class PresetMixin:
             ValueError: if the preset is unknown or holds something else.
         """
         folder = local_preset_folder(preset)
+        checkpoint = open_foreign(folder, load_weights)
+        if checkpoint is not None:
+            return cls.from_checkpoint(checkpoint, load_weights, **kwargs)
         if kwargs.get("dtype") is None:
             kwargs["dtype"] = _dtype_of_saved(folder)
         backbone = _deserialize(folder, CONFIG_FILE, cls, kwargs)
@@ -228,7 +281,62 @@ class PresetMixin:
             backbone.learning_rate = metadata.get(
                 "learning_rate", DEFAULT_LEARNING_RATE
             )
+            backbone.untrained = metadata.get("untrained", {})
         return backbone
+
+    @classmethod
+    def from_checkpoint(cls, checkpoint, load_weights=True, **kwargs):
+        """Makes a model from another library's checkpoint.
+
+        Args:
+            checkpoint: a `keras_albert.checkpoints.checkpoint.Checkpoint`.
+            load_weights: bool. `False` leaves random weights.
+            **kwargs: arguments of the constructor, instead of the
+                checkpoint's.
+
+        Returns:
+            An instance of the class.
+
+        Raises:
+            ValueError: if the checkpoint does not fit.
+        """
+        backbone = cls(**{**checkpoint.backbone, **kwargs})
+        if load_weights:
+            report = load_into(backbone, checkpoint)
+            backbone.learning_rate = PRETRAINED_LEARNING_RATE
+            _warn_of_fresh(
+                backbone, report.fresh, "the checkpoint has none", stacklevel=4
+            )
+        return backbone
+
+    @classmethod
+    def from_keras_hub(cls, instance, **kwargs):
+        """Makes a model from KerasHub's of the same name.
+
+        Args:
+            instance: a `keras_nlp.models.AlbertBackbone`, `AlbertMaskedLM`
+                or `AlbertTextClassifier`.
+            **kwargs: arguments of the constructor.
+
+        Returns:
+            An instance of the class, of the same numbers.
+
+        Raises:
+            ValueError: if `instance` is something else.
+        """
+        return cls.from_checkpoint(keras_hub.read_instance(instance), **kwargs)
+
+    def to_keras_hub(self):
+        """Makes KerasHub's model of the same name and the same numbers.
+
+        Returns:
+            A `keras_nlp.models.AlbertBackbone`, `AlbertMaskedLM` or
+            `AlbertTextClassifier`.
+
+        Raises:
+            ValueError: if KerasHub has no such model.
+        """
+        return keras_hub.write_instance(self)[0]
 
     def save_to_preset(self, preset_dir, **kwargs):
         """Saves to a preset folder, whole or not at all.
@@ -244,6 +352,7 @@ class PresetMixin:
             super().save_to_preset(folder, **kwargs)
             if hasattr(self, "learning_rate"):
                 _add_metadata(folder, learning_rate=self.learning_rate)
+                _add_untrained(self, folder)
 
 
 class PreprocessingPresetMixin(PresetMixin):
@@ -254,8 +363,11 @@ class PreprocessingPresetMixin(PresetMixin):
         """Makes an instance from a preset.
 
         Args:
-            preset: a bundled name such as `"albert_tiny_en"`, or a folder
-                written by `save_to_preset`.
+            preset: a bundled name such as `"albert_tiny_en"`; a folder
+                written by `save_to_preset`, by Hugging Face's
+                `save_pretrained` or by KerasHub, or one with Google's
+                original checkpoint; `"hf://owner/name"`; or one of
+                KerasHub's names such as `"albert_base_en_uncased"`.
             config_file: string, the file of the folder to read, instead of
                 the class's usual one.
             **kwargs: arguments of the constructor, instead of the preset's.
@@ -267,6 +379,8 @@ class PreprocessingPresetMixin(PresetMixin):
             ValueError: if the preset is unknown or holds something else.
         """
         folder = local_preset_folder(preset)
+        if is_foreign(folder):
+            return cls._from_foreign(folder, kwargs)
         file = config_file or cls.preset_file
         if os.path.basename(file) != file:
             raise ValueError(
@@ -281,6 +395,24 @@ class PreprocessingPresetMixin(PresetMixin):
         instance = _deserialize(folder, file, cls, kwargs)
         instance.load_preset_assets(folder)
         return instance
+
+    @classmethod
+    def _from_foreign(cls, folder, kwargs):
+        tokenizer_cls = getattr(cls, "tokenizer_cls", None)
+        if tokenizer_cls is None:
+            arguments = open_tokenizer(folder)
+            if arguments is None:
+                raise ValueError(
+                    "The folder must hold a vocabulary to make a tokenizer. "
+                    f"{folder!r} holds none."
+                )
+            return cls(**{**arguments, **kwargs})
+        kwargs.setdefault("tokenizer", tokenizer_cls.from_preset(folder))
+        backbone = open_foreign(folder, load_weights=False).backbone
+        kwargs.setdefault(
+            "sequence_length", min(512, backbone["max_sequence_length"])
+        )
+        return cls(**kwargs)
 
 
 def _holds(folder, file, cls):
@@ -304,8 +436,11 @@ class TaskPresetMixin(PresetMixin):
         outputs; otherwise they are random, and a warning names them.
 
         Args:
-            preset: a bundled name such as `"albert_tiny_en"`, or a folder
-                written by `save_to_preset`.
+            preset: a bundled name such as `"albert_tiny_en"`; a folder
+                written by `save_to_preset`, by Hugging Face's
+                `save_pretrained` or by KerasHub, or one with Google's
+                original checkpoint; `"hf://owner/name"`; or one of
+                KerasHub's names such as `"albert_base_en_uncased"`.
             load_weights: bool. `False` leaves random weights.
             **kwargs: arguments of the constructor, instead of the preset's;
                 `dtype` goes to the backbone.
@@ -317,13 +452,19 @@ class TaskPresetMixin(PresetMixin):
             ValueError: if the preset is unknown or holds something else.
         """
         folder = local_preset_folder(preset)
+        checkpoint = open_foreign(folder, load_weights)
+        if checkpoint is not None:
+            if "preprocessor" not in kwargs:
+                kwargs["preprocessor"] = cls.foreign_preprocessor(folder)
+            return cls.from_checkpoint(checkpoint, load_weights, **kwargs)
         dtype = {"dtype": kwargs.pop("dtype")} if "dtype" in kwargs else {}
         if "backbone" not in kwargs:
             kwargs["backbone"] = cls.backbone_cls.from_preset(
                 folder, load_weights=load_weights, **dtype
             )
         has_tokenizer = os.path.isfile(os.path.join(folder, TOKENIZER_FILE))
-        if "preprocessor" not in kwargs and has_tokenizer:
+        has_preprocessor = has_tokenizer and cls.preprocessor_cls is not None
+        if "preprocessor" not in kwargs and has_preprocessor:
             kwargs["preprocessor"] = cls.preprocessor_cls.from_preset(folder)
         saved = {}
         same_task = _holds(folder, TASK_FILE, cls)
@@ -338,6 +479,73 @@ class TaskPresetMixin(PresetMixin):
         if load_weights:
             task.load_head(folder, same_task)
         return task
+
+    @classmethod
+    def foreign_preprocessor(cls, folder):
+        """The preprocessor from another library's folder, or `None`.
+
+        Args:
+            folder: string, its path.
+
+        Raises:
+            ValueError: if the vocabulary is of another kind, or damaged.
+        """
+        if cls.preprocessor_cls is None or open_tokenizer(folder) is None:
+            return None
+        return cls.preprocessor_cls.from_preset(folder)
+
+    @classmethod
+    def from_checkpoint(cls, checkpoint, load_weights=True, **kwargs):
+        """Makes a task from another library's checkpoint, of any task.
+
+        Args:
+            checkpoint: a `keras_albert.checkpoints.checkpoint.Checkpoint`.
+            load_weights: bool. `False` leaves random weights.
+            **kwargs: arguments of the constructor, instead of the
+                checkpoint's; `dtype` goes to the backbone.
+
+        Returns:
+            An instance of the class.
+
+        Raises:
+            ValueError: if the checkpoint does not fit.
+        """
+        dtype = {"dtype": kwargs.pop("dtype")} if "dtype" in kwargs else {}
+        if "backbone" not in kwargs:
+            kwargs["backbone"] = cls.backbone_cls(
+                **{**checkpoint.backbone, **dtype}
+            )
+        if load_weights:
+            # Before the task is compiled with it.
+            kwargs["backbone"].learning_rate = PRETRAINED_LEARNING_RATE
+        # A checkpoint that does not tell its task has the head of any.
+        same_task = checkpoint.task in (None, cls.__name__)
+        saved = checkpoint.task_config if same_task else {}
+        task = cls.from_config(cls.merge_preset_config(saved, kwargs))
+        if load_weights:
+            task.load_checkpoint(checkpoint, same_task)
+        return task
+
+    def load_checkpoint(self, checkpoint, same_task):
+        """Loads another library's weights, and warns of random ones."""
+        skip, reason = (), "the checkpoint has none for this task"
+        parts = TASK_PARTS[type(self).__name__]
+        if not same_task and "logits" in parts:
+            skip = ("logits",)
+        shapes = {v.path: tuple(v.shape) for v in self.head_weights()}
+        head = checkpoint.weights.get("logits/kernel")
+        if head is not None and not skip and "logits" in parts:
+            if head.shape[-1] != shapes["logits/kernel"][-1]:
+                skip = ("logits",)
+                reason = (
+                    f"the checkpoint's head has {head.shape[-1]} outputs, "
+                    f"this one {shapes['logits/kernel'][-1]}"
+                )
+        report = load_into(self, checkpoint, skip)
+        fresh = report.fresh
+        if type(self).__name__ in TASKS_WITHOUT_POOLER:
+            fresh = [p for p in fresh if not p.startswith("pooled_dense/")]
+        _warn_of_fresh(self, fresh, reason, stacklevel=5)
 
     @classmethod
     def merge_preset_config(cls, saved, given):
@@ -364,28 +572,58 @@ class TaskPresetMixin(PresetMixin):
             self, filepath, objects_to_skip=self._not_of_the_head()
         )
 
-    def _not_of_the_head(self):
-        return [*self.backbone._flatten_layers(), self.optimizer]
+    def _not_of_the_head(self, heads=()):
+        others = []
+        if heads:
+            # Of the task's own layers, those that `heads` does not name.
+            kept = {id(getattr(self, name)) for name in heads}
+            others = [
+                layer
+                for layer in self._flatten_layers(
+                    include_self=False, recursive=False
+                )
+                if id(layer) not in kept
+            ]
+        return [*self.backbone._flatten_layers(), *others, self.optimizer]
 
     def head_weights(self):
         """The weights that are the task's own, not the backbone's."""
         backbone_weights = {id(weight) for weight in self.backbone.weights}
         return [w for w in self.weights if id(w) not in backbone_weights]
 
+    #: Heads that other tasks have, too: class name, names of attributes.
+    shared_heads: dict = {}
+
     def load_head(self, folder, same_task):
         """Loads the head's weights, or warns that they are random."""
         path = os.path.join(folder, TASK_WEIGHTS_FILE)
         reason = "the preset holds none for this task"
-        if same_task and os.path.isfile(path):
-            saved = read_preset_json(folder, TASK_FILE)["config"]
-            if self.head_size(saved) == self.head_size(self.get_config()):
+        fresh = self.head_weights()
+        if os.path.isfile(path):
+            task = read_preset_json(folder, TASK_FILE)
+            shared = self.shared_heads.get(task["class_name"], ())
+            saved = task["config"]
+            if same_task and (
+                self.head_size(saved) == self.head_size(self.get_config())
+            ):
                 self.load_task_weights(path)
                 return
-            reason = (
-                f"the preset's head has {self.head_size(saved)} outputs, "
-                f"this one {self.head_size(self.get_config())}"
-            )
-        names = ", ".join(weight.path for weight in self.head_weights())
+            if shared and not same_task:
+                keras.saving.load_weights(
+                    self, path, objects_to_skip=self._not_of_the_head(shared)
+                )
+                loaded = {
+                    id(weight)
+                    for name in shared
+                    for weight in getattr(self, name).weights
+                }
+                fresh = [w for w in fresh if id(w) not in loaded]
+            if same_task:
+                reason = (
+                    f"the preset's head has {self.head_size(saved)} outputs, "
+                    f"this one {self.head_size(self.get_config())}"
+                )
+        names = ", ".join(weight.path for weight in fresh)
         if names:
             warnings.warn(
                 f"{type(self).__name__} has random weights in its head "

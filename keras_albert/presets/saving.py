@@ -58,6 +58,34 @@ def whole_folder(path, replaces=()):
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def whole_file(path):
+    """Writes a file under another name, and renames it when it is whole.
+
+    Args:
+        path: string or path, the file to write.
+
+    Yields:
+        string, the path to write to.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
+    path = os.path.abspath(os.fspath(path))
+    partial = f"{path}.partial"
+    try:
+        yield partial
+        os.replace(partial, path)
+    except OSError as error:
+        raise OSError(
+            f"Could not write {path!r}: {error}. Its folder must be there "
+            "and writable, and its disk have room."
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            os.remove(partial)
+
+
 def _not_written(path, error):
     return OSError(
         f"Could not write {path!r}: {error}. The folder must be writable and "

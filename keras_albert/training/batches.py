@@ -43,32 +43,6 @@ class TokenizedTexts:
         """`(texts,)` int64, in tokens."""
         return np.diff(self.offsets)
 
-    def padded(self, rows, length):
-        """Some of the texts as a model's inputs.
-
-        Args:
-            rows: `(batch,)` int, indices of texts.
-            length: int, at least the longest of them.
-
-        Returns:
-            dictionary of `"token_ids"`, `"segment_ids"` and
-            `"padding_mask"`, each `(batch, length)` int32.
-        """
-        shape = (len(rows), length)
-        token_ids = np.full(shape, self.pad_token_id, "int32")
-        segment_ids = np.zeros(shape, "int32")
-        padding_mask = np.zeros(shape, "int32")
-        for place, row in enumerate(rows):
-            start, end = self.offsets[row], self.offsets[row + 1]
-            token_ids[place, : end - start] = self.token_ids[start:end]
-            segment_ids[place, : end - start] = self.segment_ids[start:end]
-            padding_mask[place, : end - start] = 1
-        return {
-            "token_ids": token_ids,
-            "segment_ids": segment_ids,
-            "padding_mask": padding_mask,
-        }
-
 
 def tokenize_texts(preprocessor, texts):
     """Tokenizes texts once, the same ids as the preprocessor gives.
@@ -178,26 +152,41 @@ class LengthBatches:
             epoch: int, counted from 0.
 
         Returns:
-            Dataset of `(features, targets)`: the dictionary of
-            `TokenizedTexts.padded`, and `(batch, …)` targets.
+            Dataset of `(features, targets)`: a dictionary of
+            `"token_ids"`, `"segment_ids"` and `"padding_mask"`, each
+            `(batch, length)` int32, and `(batch, …)` targets.
         """
         import tensorflow as tf
 
-        def batches():
-            for rows, length in self.plan(epoch):
-                yield self.texts.padded(rows, length), self.targets[rows]
+        # No Python in the pipeline: a generator in it would need the
+        # interpreter's lock, which whoever drops the iterator may hold.
+        texts = self.texts
+        token_ids, segment_ids = (
+            tf.RaggedTensor.from_row_splits(values, texts.offsets)
+            for values in (texts.token_ids, texts.segment_ids)
+        )
+        targets = tf.constant(self.targets)
+        plan = self.plan(epoch)
+        rows = tf.ragged.stack([batch for batch, _ in plan])
+        lengths = tf.constant([length for _, length in plan])
 
-        ids = tf.TensorSpec((None, None), "int32")
-        names = ("token_ids", "segment_ids", "padding_mask")
-        targets = tf.TensorSpec(
-            (None, *self.targets.shape[1:]), self.targets.dtype
-        )
-        dataset = tf.data.Dataset.from_generator(
-            batches,
-            output_signature=({name: ids for name in names}, targets),
-        )
-        cardinality = tf.data.experimental.assert_cardinality(len(self))
-        return dataset.apply(cardinality).prefetch(2)
+        def make_batch(rows, length):
+            tokens = tf.gather(token_ids, rows)
+            shape = tf.cast([-1, length], "int64")
+            features = {
+                "token_ids": tokens.to_tensor(texts.pad_token_id, shape=shape),
+                "segment_ids": tf.gather(segment_ids, rows).to_tensor(
+                    shape=shape
+                ),
+                "padding_mask": tf.sequence_mask(
+                    tokens.row_lengths(), length, dtype=tf.int32
+                ),
+            }
+            return features, tf.gather(targets, rows)
+
+        dataset = tf.data.Dataset.from_tensor_slices((rows, lengths))
+        dataset = dataset.map(make_batch, num_parallel_calls=2)
+        return dataset.prefetch(4)
 
     def fingerprint(self):
         """Hexadecimal digest of texts and targets, 16 characters."""

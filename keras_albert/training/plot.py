@@ -1,7 +1,6 @@
 """The picture of a training run."""
 
-import contextlib
-import os
+from keras_albert.presets.saving import whole_file
 
 _TRAIN, _DEV, _GREY = "#4878a8", "#c8553d", "#777777"
 
@@ -51,7 +50,8 @@ def plot_training(path, history, curve, rates, monitor, title):
         if name != "score":
             panel.set_xlabel("epoch")
     panels["score"].set_xlabel("epoch")
-    _save(figure, path)
+    with whole_file(path) as partial:
+        figure.savefig(partial, format="png")
 
 
 def _draw_loss(panel, history, epochs, curve, steps):
@@ -98,13 +98,3 @@ def _draw_score(panel, history, epochs, monitor, best):
 
 def _ticks(epochs):
     return range(0, epochs + 1, max(epochs // 10, 1))
-
-
-def _save(figure, path):
-    partial = f"{path}.partial"
-    try:
-        figure.savefig(partial, format="png")
-        os.replace(partial, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(partial)

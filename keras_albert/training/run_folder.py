@@ -8,7 +8,7 @@ import shutil
 
 import numpy as np
 
-from keras_albert.presets.saving import whole_folder
+from keras_albert.presets.saving import whole_file, whole_folder
 
 MODEL_FOLDER = "model"
 STATE_FOLDER = "state"
@@ -149,7 +149,7 @@ class RunFolder:
         Args:
             history: list of dictionaries, all with the same keys.
         """
-        with _replaced(self.file(HISTORY_FILE)) as file:
+        with _text_file(self.file(HISTORY_FILE)) as file:
             writer = csv.DictWriter(file, fieldnames=list(history[0]))
             writer.writeheader()
             writer.writerows(history)
@@ -160,7 +160,7 @@ class RunFolder:
         Args:
             metrics: dictionary for JSON.
         """
-        with _replaced(self.file(METRICS_FILE)) as file:
+        with _text_file(self.file(METRICS_FILE)) as file:
             json.dump(metrics, file, indent=1)
             file.write("\n")
 
@@ -171,15 +171,12 @@ class RunFolder:
 
 
 @contextlib.contextmanager
-def _replaced(path):
-    partial = f"{path}.partial"
-    try:
-        with open(partial, "w", encoding="utf-8", newline="") as file:
-            yield file
-        os.replace(partial, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(partial)
+def _text_file(path):
+    with (
+        whole_file(path) as partial,
+        open(partial, "w", encoding="utf-8", newline="") as file,
+    ):
+        yield file
 
 
 def _to_numpy(variable):

@@ -159,13 +159,8 @@ def train_text_classifier(
     output_dir,
     files,
     *,
-    preset=None,
-    vocabulary=None,
-    sizes=None,
-    max_length=None,
-    dropout=None,
     labels_path=None,
-    lora_rank=None,
+    model=None,
     seed=0,
     **recipe,
 ):
@@ -177,17 +172,9 @@ def train_text_classifier(
         output_dir: string or path, see
             `keras_albert.training.fine_tune.fine_tune`.
         files: a `TextFiles`, how the files are read.
-        preset: string, the model to start from; `albert_tiny_en` by default.
-        vocabulary: path of a SentencePiece model, to start from random
-            weights instead.
-        sizes: dictionary of `AlbertBackbone` arguments, with `vocabulary`;
-            `DEFAULT_SIZES` for those that are left out.
-        max_length: int, tokens of the longest sequence; longer texts are cut
-            off. The preset's, or the number of positions, by default.
-        dropout: float, for all of the backbone. The preset's by default.
         labels_path: path of a file that names the classes in order. Those
             of the training texts by default, sorted.
-        lora_rank: int, trains adapters of this rank and the head alone.
+        model: dictionary of arguments of `make_classifier`.
         seed: int, of all that is random.
         **recipe: further arguments of `fine_tune`.
 
@@ -208,59 +195,106 @@ def train_text_classifier(
         (rows.texts, files.targets(rows, labels))
         for rows in (train, validation)
     ]
-    keras.utils.set_random_seed(seed)
-    backbone, preprocessor = _starting_point(
-        preset, vocabulary, sizes or {}, max_length, dropout
-    )
-    task = AlbertTextClassifier(
-        backbone,
-        preprocessor=preprocessor,
-        num_classes=1 if files.regression else None,
+    task = make_classifier(
         labels=labels,
         multi_label=files.separator is not None,
+        seed=seed,
+        **(model or {}),
     )
-    if lora_rank is not None:
-        task.backbone.enable_lora(lora_rank)
     return fine_tune(task, *examples, output_dir, seed=seed, **recipe)
 
 
-def _starting_point(preset, vocabulary, sizes, max_length, dropout):
-    """The backbone and the preprocessor that training starts with."""
+def make_classifier(
+    *,
+    labels,
+    multi_label=False,
+    preset=None,
+    vocabulary=None,
+    sizes=None,
+    max_length=None,
+    dropout=None,
+    lora_rank=None,
+    seed=0,
+):
+    """A text classifier with a fresh head, to be trained.
+
+    Args:
+        labels: list of strings, the names of the classes; `None` for a
+            regression.
+        multi_label: bool, see `AlbertTextClassifier`.
+        preset: string, the model to start from; `albert_tiny_en` by default.
+        vocabulary: path of a SentencePiece model, to start from random
+            weights instead.
+        sizes: dictionary of `AlbertBackbone` arguments, with `vocabulary`;
+            `DEFAULT_SIZES` for those that are left out.
+        max_length: int, tokens of the longest sequence; longer texts are cut
+            off. The number of positions by default.
+        dropout: float, for all of the backbone. The preset's by default.
+        lora_rank: int, trains adapters of this rank and the head alone.
+        seed: int, of random weights and of dropout.
+
+    Returns:
+        An `AlbertTextClassifier`.
+
+    Raises:
+        ValueError: if the arguments contradict each other.
+        OSError: if there is no such vocabulary.
+    """
+    keras.utils.set_random_seed(seed)
     if vocabulary is None:
-        if sizes:
-            raise ValueError(
-                "Sizes are for a model from scratch, with a `vocabulary`. "
-                f"Received: {', '.join(sizes)} without one; name a "
-                "SentencePiece model, or leave them out."
-            )
-        preset = preset or DEFAULT_PRESET
-        rates = (
-            {}
-            if dropout is None
-            else {"dropout": dropout, "attention_dropout": dropout}
-        )
-        backbone = AlbertBackbone.from_preset(preset, **rates)
-        tokenizer = AlbertTokenizer.from_preset(preset)
+        backbone, tokenizer = _from_preset(preset, sizes, dropout)
     else:
-        if preset is not None:
-            raise ValueError(
-                "A model starts from a `preset`, or from scratch with a "
-                f"`vocabulary`. Received both: {preset}, {vocabulary}."
-            )
-        if not os.path.isfile(vocabulary):
-            raise FileNotFoundError(
-                "The vocabulary must be the file of a SentencePiece model. "
-                f"There is no file {vocabulary}."
-            )
-        tokenizer = AlbertTokenizer(vocabulary)
-        dropout = DEFAULT_DROPOUT if dropout is None else dropout
-        backbone = AlbertBackbone(
-            vocabulary_size=tokenizer.vocabulary_size(),
-            dropout=dropout,
-            attention_dropout=dropout,
-            **{**DEFAULT_SIZES, **sizes},
-        )
-    length = max_length or backbone.max_sequence_length
-    return backbone, AlbertTextClassifierPreprocessor(
-        tokenizer, sequence_length=length
+        backbone, tokenizer = _from_scratch(preset, vocabulary, sizes, dropout)
+    if max_length is None:
+        max_length = backbone.max_sequence_length
+    task = AlbertTextClassifier(
+        backbone,
+        preprocessor=AlbertTextClassifierPreprocessor(
+            tokenizer, sequence_length=max_length
+        ),
+        num_classes=1 if labels is None else None,
+        labels=labels,
+        multi_label=multi_label,
     )
+    if lora_rank is not None:
+        task.backbone.enable_lora(lora_rank)
+    return task
+
+
+def _from_preset(preset, sizes, dropout):
+    if sizes:
+        raise ValueError(
+            "Sizes must come with a `vocabulary`, for a model from scratch. "
+            f"Received: {', '.join(sizes)} without one; name a SentencePiece "
+            "model, or leave them out."
+        )
+    preset = preset or DEFAULT_PRESET
+    rates = {}
+    if dropout is not None:
+        rates = {"dropout": dropout, "attention_dropout": dropout}
+    return (
+        AlbertBackbone.from_preset(preset, **rates),
+        AlbertTokenizer.from_preset(preset),
+    )
+
+
+def _from_scratch(preset, vocabulary, sizes, dropout):
+    if preset is not None:
+        raise ValueError(
+            "A model must start from a `preset`, or from scratch with a "
+            f"`vocabulary`. Received both: {preset}, {vocabulary}."
+        )
+    if not os.path.isfile(vocabulary):
+        raise FileNotFoundError(
+            "The vocabulary must be the file of a SentencePiece model. "
+            f"There is no file {vocabulary}; check the path."
+        )
+    tokenizer = AlbertTokenizer(os.fspath(vocabulary))
+    dropout = DEFAULT_DROPOUT if dropout is None else dropout
+    backbone = AlbertBackbone(
+        vocabulary_size=tokenizer.vocabulary_size(),
+        dropout=dropout,
+        attention_dropout=dropout,
+        **{**DEFAULT_SIZES, **(sizes or {})},
+    )
+    return backbone, tokenizer

@@ -1,0 +1,88 @@
+"""Fine-tune the default model on the sample data, export it, and compare."""
+
+import json
+import os
+
+EXAMPLE = "keras-albert quickstart -o runs/quickstart"
+_PRESET = "albert_tiny_en"
+_RECIPE = {"epochs": 12, "batch_size": 16, "learning_rate": 1e-3}
+_ROW = "{:<14}{:>8}{:>10}{:>9}{:>9}"
+
+
+def add_arguments(parser):
+    """Adds the verb's arguments."""
+    add = parser.add_argument
+    data = os.path.join("examples", "data")
+    add("--data", default=data, metavar="DIR", help=f"sample data [{data}]")
+    out = os.path.join("runs", "quickstart")
+    add("-o", "--output", default=out, metavar="DIR", help=f"[{out}]")
+
+
+def run(args):
+    """Prints the comparison and writes `report.json`."""
+    import keras
+
+    from keras_albert.export.comparison import export_all
+    from keras_albert.presets.saving import whole_file
+    from keras_albert.training.run_folder import RunFolder
+
+    folder = RunFolder(os.path.join(args.output, "training"))
+    with folder.locked():
+        folder.clear()
+    texts, report = _train(args.data, folder.path)
+    model = folder.file("model")
+    report = {"backend": keras.backend.backend(), **report, "artifacts": []}
+    print(_ROW.format("artifact", "MB", "max |Δ|", "labels", "ms"))
+    for artifact in export_all(model, args.output, texts):
+        report["artifacts"].append(artifact)
+        megabytes = f"{artifact['bytes'] / 1e6:.2f}"
+        difference = f"{artifact['max_abs_diff']:.1e}"
+        agreement = f"{100 * artifact['label_agreement']:.1f} %"
+        latency = f"{artifact['latency_ms']:.1f}"
+        name = artifact["format"]
+        print(_ROW.format(name, megabytes, difference, agreement, latency))
+    path = os.path.join(args.output, "report.json")
+    with whole_file(path) as partial, open(partial, "w") as file:
+        json.dump(report, file, indent=1)
+    print(
+        f"accuracy {report['test_accuracy']:.3f} on {len(texts)} test texts "
+        f"(the commonest label: {report['majority_accuracy']:.3f})\n{path}"
+    )
+
+
+def _train(data, output):
+    """Trains; the test texts, and what the report tells of accuracy."""
+    import numpy as np
+
+    from keras_albert.tasks.loading import load_preset
+    from keras_albert.training.evaluation import evaluate_classifier
+    from keras_albert.training.fine_tune import fine_tune
+    from keras_albert.training.text_classification import (
+        TextFiles,
+        make_classifier,
+    )
+
+    files = TextFiles("text", "label")
+    train, test = (
+        files.read(os.path.join(data, f"intents_{part}.csv"))
+        for part in ("train", "test")
+    )
+    labels = files.labels(train)
+    x, y = train.texts, files.targets(train, labels)
+    target = files.targets(test, labels)
+    # A tenth chooses the best epoch, so that the test texts stay unseen.
+    dev = np.arange(len(x)) % 10 == 0
+    task = make_classifier(labels=labels, preset=_PRESET)
+    learn, choose = (
+        ([x[i] for i in np.flatnonzero(part)], y[part]) for part in (~dev, dev)
+    )
+    fine_tune(task, learn, choose, output, **_RECIPE)
+    best = load_preset(os.path.join(output, "model"))
+    return test.texts, {
+        "train_rows": len(train),
+        "test_rows": len(test),
+        "test_accuracy": evaluate_classifier(best, test.texts, target)[
+            "accuracy"
+        ],
+        "majority_accuracy": float(np.bincount(target).max() / len(test)),
+    }
