@@ -168,7 +168,8 @@ def _read_tensors(prefix):
                 yield key, None
             else:
                 yield key, reader.get_tensor(key)
-    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+    except Exception as error:
+        # The reader raises IndexError, DataLossError and others.
         reason = str(error).split("\n")[0]
         raise ValueError(
             f"{prefix!r} must be a whole TensorFlow checkpoint. It is not: "

@@ -2,14 +2,23 @@
 
 The protobuf wire format, without a protobuf library: SentencePiece's own
 classes load with some versions of it only. Fields, of
-`sentencepiece_model.proto`: pieces 1 (piece 1, score 2, type 3) and
-normalizer_spec 3 (name 1, precompiled_charsmap 2).
+`sentencepiece_model.proto`: pieces 1 (piece 1, score 2, type 3), trainer_spec
+2 (the ids and pieces of `_SPECIAL_FIELDS`) and normalizer_spec 3 (name 1,
+precompiled_charsmap 2).
 """
 
 import struct
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED = 1, 2, 3, 4
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+# Piece: the fields of trainer_spec with its id and its name. FastSentencepiece
+# goes by `unk_id`, not by the type of the piece.
+_SPECIAL_FIELDS = {
+    "<unk>": (40, 45),
+    "[CLS]": (41, 46),
+    "[SEP]": (42, 47),
+    "<pad>": (43, 48),
+}
 
 
 def make_model(pieces, charsmap):
@@ -32,6 +41,14 @@ def make_model(pieces, charsmap):
             + b"\x18"
             + _varint(kind),
         )
+    indices = {piece: index for index, (piece, _, _) in enumerate(pieces)}
+    trainer = bytearray()
+    for piece, (id_field, piece_field) in _SPECIAL_FIELDS.items():
+        if piece in indices:
+            trainer += _varint(id_field << 3 | _VARINT)
+            trainer += _varint(indices[piece])
+            trainer += _field(piece_field, piece.encode("utf-8"))
+    model += _field(2, bytes(trainer))
     # A name that is none of SentencePiece's own: the table may be any.
     spec = _field(1, b"table") + _field(2, charsmap)
     return bytes(model + _field(3, spec))
@@ -64,7 +81,7 @@ def read_model(model):
 
 
 def _field(number, content):
-    return bytes([number << 3 | _BYTES]) + _varint(len(content)) + content
+    return _varint(number << 3 | _BYTES) + _varint(len(content)) + content
 
 
 def _varint(value):

@@ -1,5 +1,7 @@
 """The SentencePiece tokenizer that all tasks share."""
 
+import os
+
 import keras
 import keras_nlp
 import numpy as np
@@ -101,7 +103,7 @@ class AlbertTokenizer(
         """
         self._splits = {}
         self._fast_tokenizer = None
-        super().set_proto(proto)  # Reads a path where Keras allows it.
+        self._read_proto(proto)
         if self.proto is None:
             return
         folded = self._fold(self.proto)
@@ -111,6 +113,22 @@ class AlbertTokenizer(
         # What is saved is for runtimes that know nothing but SentencePiece.
         self.proto = folded
         self._set_fast_tokenizer(splitting)
+
+    def _read_proto(self, proto):
+        if isinstance(proto, bytes):
+            folding_of(proto)  # Raises where it is no model.
+        elif isinstance(proto, os.PathLike):
+            proto = os.fspath(proto)
+        try:
+            super().set_proto(proto)  # Reads a path where Keras allows it.
+        except (OSError, ValueError):
+            raise
+        except Exception as error:
+            # What the runtimes raise has no common class.
+            raise ValueError(
+                "`proto` must be a SentencePiece model or the path of its "
+                f"file. Received: {proto!r:.200}, which is none."
+            ) from error
 
     def _set_fast_tokenizer(self, model):
         try:

@@ -64,7 +64,8 @@ def local_preset_folder(preset):
 
 
 def _checked_folder(folder):
-    for name in ("config.json", google.CONFIG_FILE):
+    # A tokenizer may have been saved alone.
+    for name in ("config.json", "tokenizer.json", google.CONFIG_FILE):
         if os.path.isfile(os.path.join(folder, name)):
             return folder
     raise ValueError(

@@ -187,9 +187,10 @@ class _Run:
         return [*self.task.variables, *self.task.optimizer.variables]
 
     def _epoch(self, epoch, shown):
-        # Dropout on torch draws from a generator of the process; a seed an
-        # epoch is all of its state that a resumed run needs.
-        keras.utils.set_random_seed(self.settings["seed"] + epoch)
+        if keras.backend.backend() == "torch":
+            # Dropout there draws from the process's generator, while
+            # elsewhere its state is among the model's variables.
+            keras.utils.set_random_seed(self.settings["seed"] + epoch)
         began = time.perf_counter()
         logs = self.task.fit(
             self.batches.dataset(epoch),

@@ -23,6 +23,8 @@ from keras_albert.preprocessing.normalizer import (
 )
 from keras_albert.pretraining.vocabulary import train_vocabulary
 
+pytestmark = pytest.mark.once
+
 LINES = (
     "the cat sat on the mat, and the dog saw it in 2019, 2020, and 2021,",
     "in 2019, she had 1,000 cats; in 2020, he had 2,000 dogs.",

@@ -1,0 +1,52 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_albert.preprocessing.packer import batch_length, trim_padding
+
+COMPILES = keras.backend.backend() in ("jax", "openvino")
+
+
+def make(tokens, maximum=512):
+    tokens = np.array(tokens)
+    mask = (np.arange(maximum) < tokens[:, None]).astype("int32")
+    return {"token_ids": mask * 7, "segment_ids": mask, "padding_mask": mask}
+
+
+@pytest.mark.inference
+def test_a_length_holds_the_tokens_and_little_more():
+    lengths = {batch_length(tokens, 512) for tokens in range(1, 513)}
+    for tokens in range(1, 513):
+        length = batch_length(tokens, 512)
+        assert tokens <= length <= 512
+        assert length <= max(8, 1.5 * tokens)
+    # Each costs a compilation where there is one.
+    assert len(lengths) <= 20 if COMPILES else len(lengths) == 512
+
+
+@pytest.mark.inference
+def test_a_length_is_at_most_the_maximum():
+    assert batch_length(9, 10) == (10 if COMPILES else 9)
+    assert batch_length(400, 450) == (450 if COMPILES else 400)
+    assert batch_length(450, 450) == 450
+
+
+@pytest.mark.inference
+@pytest.mark.parametrize("tokens", [[2, 5], [70, 3, 1], [512, 2], [100]])
+def test_trimming_loses_nothing(tokens):
+    features = make(tokens)
+    trimmed = trim_padding(features)
+    length = batch_length(max(tokens), 512)
+    for name, value in trimmed.items():
+        assert value.shape == (len(tokens), length)
+        np.testing.assert_array_equal(value, features[name][:, :length])
+    assert trimmed["padding_mask"].sum() == sum(tokens)
+
+
+@pytest.mark.parametrize("tokens", [[2, 5], [70, 3, 1], [512, 2], [100]])
+def test_graphs_trim_alike(tokens):
+    features = make(tokens)
+    (received,) = tf.data.Dataset.from_tensors(features).map(trim_padding)
+    for name, value in trim_padding(features).items():
+        np.testing.assert_array_equal(received[name].numpy(), value)
