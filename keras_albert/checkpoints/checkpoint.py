@@ -183,7 +183,9 @@ def _our_layout(tensor, name, format_name, dimensions):
 
 
 def _check_complete(checkpoint, names, required):
-    parts = {name.part for name in names.values() if name.ours in checkpoint.keys}
+    parts = {
+        name.part for name in names.values() if name.ours in checkpoint.keys
+    }
     if checkpoint.backbone["embedding_projection"] is not False:
         required = ("projection", *required)
     needed = {*parts, "embeddings", "encoder", *required}

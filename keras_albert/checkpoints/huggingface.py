@@ -182,7 +182,7 @@ def _task_config(config, task, path):
         return {}
     labels = _labels(config, path)
     result = {**dropout, "num_classes": len(labels), "labels": labels}
-    if labels == [f"LABEL_{index}" for index in range(len(labels))]:
+    if labels == _default_labels(len(labels)):
         result["labels"] = None
     problem = config.get("problem_type")
     if task == "AlbertTextClassifier":
@@ -204,8 +204,7 @@ def _classifier_dropout(config, path):
 def _labels(config, path):
     labels = config.get("id2label")
     if labels is None:
-        count = integer(config, "num_labels", 2, path)
-        return [f"LABEL_{index}" for index in range(count)]
+        return _default_labels(integer(config, "num_labels", 2, path))
     indices = [str(index) for index in range(len(labels))]
     if not isinstance(labels, dict) or sorted(labels) != sorted(indices):
         raise ValueError(
@@ -213,6 +212,11 @@ def _labels(config, path):
             f"{path!r} says {labels!r:.80}."
         )
     return [str(labels[index]) for index in indices]
+
+
+def _default_labels(count):
+    """The names that `transformers` gives to classes without any."""
+    return [f"LABEL_{index}" for index in range(count)]
 
 
 def _canonical(tensors):
@@ -392,7 +396,10 @@ def _read_pickle(path):
 
 def _floats(array, path, key):
     """Checks that weights are floats; the buffers may be integers."""
-    if key.removeprefix("albert.") not in _BUFFERS and array.dtype.kind in "iub":
+    if (
+        key.removeprefix("albert.") not in _BUFFERS
+        and array.dtype.kind in "iub"
+    ):
         raise ValueError(
             "Weights must be floating-point numbers. "
             f"{key!r} in {path!r} is {array.dtype}. Nothing was loaded."
@@ -443,9 +450,7 @@ def write(model, folder):
     save_file(
         tensors, os.path.join(folder, _SAFETENSORS), metadata={"format": "pt"}
     )
-    with open(
-        os.path.join(folder, CONFIG_FILE), "w", encoding="utf-8"
-    ) as file:
+    with open(os.path.join(folder, CONFIG_FILE), "w", encoding="utf-8") as file:
         json.dump(config, file, indent=2, sort_keys=True)
     return written
 
@@ -493,7 +498,7 @@ def config_of(model):
         }
     )
     if type(model).__name__ in _WITH_LABELS:
-        labels = model.labels or [f"LABEL_{i}" for i in range(model.num_classes)]
+        labels = model.labels or _default_labels(model.num_classes)
         config["id2label"] = {str(i): label for i, label in enumerate(labels)}
         config["label2id"] = {label: i for i, label in enumerate(labels)}
         if problem := _problem_type(model):

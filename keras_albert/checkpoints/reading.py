@@ -63,8 +63,7 @@ def number(config, key, default, path):
     value = config.get(key, default)
     if type(value) not in (int, float) or not 0.0 <= value < float("inf"):
         raise ValueError(
-            f"`{key}` must be a number from 0 on. {path!r} says "
-            f"{value!r:.80}."
+            f"`{key}` must be a number from 0 on. {path!r} says {value!r:.80}."
         )
     return float(value)
 

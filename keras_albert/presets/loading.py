@@ -532,14 +532,14 @@ class TaskPresetMixin(PresetMixin):
         parts = TASK_PARTS[type(self).__name__]
         if not same_task and "logits" in parts:
             skip = ("logits",)
-        shapes = {v.path: tuple(v.shape) for v in self.head_weights()}
-        head = checkpoint.weights.get("logits/kernel")
-        if head is not None and not skip and "logits" in parts:
-            if head.shape[-1] != shapes["logits/kernel"][-1]:
+        head = checkpoint.weights.get("logits/bias")
+        if head is not None and "logits" in parts and same_task:
+            size = self.output_dense.units
+            if head.shape[0] != size:
                 skip = ("logits",)
                 reason = (
-                    f"the checkpoint's head has {head.shape[-1]} outputs, "
-                    f"this one {shapes['logits/kernel'][-1]}"
+                    f"the checkpoint's head has {head.shape[0]} outputs, "
+                    f"this one {size}"
                 )
         report = load_into(self, checkpoint, skip)
         fresh = report.fresh

@@ -8,6 +8,7 @@ import keras_albert as ka
 from keras_albert.cli import main
 from keras_albert.tasks.loading import load_preset
 
+from .conftest import ARCHITECTURES
 from .test_google import write_checkpoint
 
 pytestmark = pytest.mark.once
@@ -21,12 +22,14 @@ def convert(capsys, source, to, output):
     return json.loads(capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("task", ["AlbertBackbone", "AlbertTextClassifier"])
-def test_round_the_formats(task, save_theirs, tmp_path, capsys):
-    architecture = {
-        "AlbertBackbone": "AlbertModel",
-        "AlbertTextClassifier": "AlbertForSequenceClassification",
-    }[task]
+@pytest.mark.parametrize(
+    "architecture, route",
+    [
+        ("AlbertModel", ("preset", "huggingface", "keras_hub", "preset")),
+        ("AlbertForSequenceClassification", ("keras_hub", "huggingface")),
+    ],
+)
+def test_round_the_formats(architecture, route, save_theirs, tmp_path, capsys):
     config = {
         "hidden_act": "gelu_new",
         "layer_norm_eps": 1e-12,
@@ -35,13 +38,10 @@ def test_round_the_formats(task, save_theirs, tmp_path, capsys):
         "attention_probs_dropout_prob": 0.0,
     }
     source = save_theirs(architecture, config=config)[1]
-    for number, to in enumerate(
-        ("preset", "keras_hub", "preset", "huggingface", "keras_hub",
-         "huggingface")
-    ):  # fmt: skip
+    for number, to in enumerate(route):
         output = tmp_path / str(number)
         result = convert(capsys, source, to, output)
-        assert result["model"] == task
+        assert result["model"] == ARCHITECTURES[architecture]
         assert result["difference"] < 2e-5
         assert not result["fresh"] and not result["ignored"]
         assert result["read"].keys() == result["written"].keys()

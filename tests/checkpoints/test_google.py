@@ -31,7 +31,7 @@ CONFIG = {
     "type_vocab_size": 2,
     "vocab_size": 50,
 }
-V, P, S, E, H, I = 50, 20, 2, 8, 16, 24
+V, P, S, E, H, F = 50, 20, 2, 8, 16, 24
 
 
 def original_variables():
@@ -64,8 +64,8 @@ def original_variables():
                 shapes[f"{scope}/attention_1/self/{name}/bias"] = (H,)
             for name, shape in (
                 ("attention_1/output/dense", (H, H)),
-                ("ffn_1/intermediate/dense", (H, I)),
-                ("ffn_1/intermediate/output/dense", (I, H)),
+                ("ffn_1/intermediate/dense", (H, F)),
+                ("ffn_1/intermediate/output/dense", (F, H)),
             ):
                 shapes[f"{scope}/{name}/kernel"] = shape
                 shapes[f"{scope}/{name}/bias"] = shape[1:]

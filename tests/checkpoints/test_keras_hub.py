@@ -129,7 +129,7 @@ def test_registered_names(monkeypatch, tmp_path):
         raise OSError("no route to host")
 
     monkeypatch.setattr(kagglehub, "model_download", unreachable)
-    with pytest.raises(OSError, match="albert_base_en_uncased.*no route"):
+    with pytest.raises(OSError, match="no route"):
         ka.AlbertBackbone.from_preset("albert_base_en_uncased")
 
     make_theirs("AlbertBackbone").save_to_preset(str(tmp_path))
