@@ -110,7 +110,6 @@ def make_classifier(tokenizer, tiny):
     runs in one.
     """
     import contracts
-
     import keras_albert as ka
 
     def make(sequence_length=32, backbone=None, compiled=False, **kwargs):

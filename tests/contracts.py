@@ -114,9 +114,9 @@ def check_mixed_precision(make, call, policy):
     call(reference), call(mixed)
     randomize(reference)
     mixed.set_weights(reference.get_weights())
-    assert {keras.backend.standardize_dtype(w.dtype) for w in mixed.weights} <= {
-        "float32"
-    }
+    assert {
+        keras.backend.standardize_dtype(w.dtype) for w in mixed.weights
+    } <= {"float32"}
     outputs = call(mixed)
     compute_dtype = keras.dtype_policies.get(policy).compute_dtype
     for output in tree.flatten(outputs):
@@ -125,7 +125,10 @@ def check_mixed_precision(make, call, policy):
     tolerance = 0.15 if "bfloat16" in policy else 0.02
     expected, received = to_numpy(call(reference)), to_numpy(outputs)
     assert_same(received, expected, tolerance=tolerance)
-    assert any(not np.array_equal(a, b) for a, b in zip(received, expected))
+    assert any(
+        not np.array_equal(a, b)
+        for a, b in zip(received, expected, strict=True)
+    )
 
 
 def check_padding_is_ignored(call, batch, per_token=("sequence_output",)):
@@ -153,7 +156,9 @@ def check_padding_is_ignored(call, batch, per_token=("sequence_output",)):
         "padding_mask": batch["padding_mask"],
     }
     longer = {
-        name: np.pad(x, ((0, 0), (0, 5)), constant_values=(name != "padding_mask"))
+        name: np.pad(
+            x, ((0, 0), (0, 5)), constant_values=(name != "padding_mask")
+        )
         for name, x in batch.items()
     }
     expected = call(batch)

@@ -11,9 +11,7 @@ import numpy as np
 
 ACTIVATIONS = {
     "gelu_approximate": lambda x: (
-        0.5
-        * x
-        * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+        0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
     ),
     "gelu": lambda x: 0.5 * x * (1 + np.vectorize(math.erf)(x / math.sqrt(2))),
     "relu": lambda x: np.maximum(x, 0),

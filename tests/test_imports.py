@@ -29,20 +29,25 @@ def imported_folders(path):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            names = [
-                f"{node.module}.{alias.name}" for alias in node.names
-            ] + [node.module]
+            names = [f"{node.module}.{alias.name}" for alias in node.names] + [
+                node.module
+            ]
         else:
             continue
         for name in names:
             parts = name.split(".")
-            if parts[0] == "keras_albert" and len(parts) > 1:
-                if parts[1] in FLOOR_OF:
-                    yield parts[1]
+            if (
+                parts[0] == "keras_albert"
+                and parts[1:2]
+                and (parts[1] in FLOOR_OF)
+            ):
+                yield parts[1]
 
 
 def test_every_folder_has_a_floor():
-    folders = {p.name for p in PACKAGE.iterdir() if (p / "__init__.py").exists()}
+    folders = {
+        p.name for p in PACKAGE.iterdir() if (p / "__init__.py").exists()
+    }
     assert folders <= set(FLOOR_OF)
 
 

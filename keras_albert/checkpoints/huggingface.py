@@ -26,7 +26,6 @@ from keras_albert.checkpoints.names import (
 )
 from keras_albert.checkpoints.reading import (
     file_in_folder,
-    flag,
     integer,
     number,
     read_json,

@@ -87,11 +87,13 @@ def read_rows(
     for line, fields in _records(path, columns):
         place = f"{path}, line {line}"
         text = _text(fields[text_column], text_column, place)
-        if pair_column is not None:
-            text = (text, _text(fields[pair_column], pair_column, place))
-        rows.texts.append(text)
+        if pair_column is None:
+            rows.texts.append(text)
+        else:
+            second = _text(fields[pair_column], pair_column, place)
+            rows.texts.append((text, second))
         rows.lines.append(line)
-        if rows.labels is not None:
+        if rows.labels is not None and label_column is not None:
             rows.labels.append(
                 _label(fields[label_column], label_column, place)
             )
@@ -281,7 +283,7 @@ def _text(value: object, column: str, place: str) -> str:
     return value
 
 
-def _label(value: object, column: str, place: str) -> str | list[str]:
+def _label(value: object, column: str, place: str) -> str | list:
     if isinstance(value, list):
         return [_label(item, column, place) for item in value]
     if isinstance(value, (bool, int, float)):
@@ -354,7 +356,7 @@ def encode_labels(rows: Rows, labels: Sequence[str]) -> np.ndarray:
     """
     index = {label: number for number, label in enumerate(labels)}
     classes = np.zeros(len(rows), "int32")
-    for row, label in enumerate(rows.labels):
+    for row, label in enumerate(rows.labels or ()):
         if isinstance(label, list):
             raise ValueError(
                 f"{rows.where(row)}: the label must be one. It is a list; "
@@ -398,7 +400,7 @@ def encode_multi_labels(rows: Rows, labels: Sequence[str]) -> np.ndarray:
     """
     index = {label: number for number, label in enumerate(labels)}
     targets = np.zeros((len(rows), len(labels)), "float32")
-    for row, names in enumerate(rows.labels):
+    for row, names in enumerate(rows.labels or ()):
         for name in names:
             targets[row, _known(index, name, rows, row)] = 1.0
     return targets
@@ -417,7 +419,7 @@ def parse_scores(rows: Rows) -> np.ndarray:
         ValueError: if a label is not a finite number.
     """
     scores = np.zeros(len(rows), "float32")
-    for row, label in enumerate(rows.labels):
+    for row, label in enumerate(rows.labels or ()):
         try:
             scores[row] = float(label)
         except (TypeError, ValueError):

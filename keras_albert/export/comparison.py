@@ -1,6 +1,7 @@
 """One model in every format, side by side."""
 
 import os
+from collections.abc import Callable
 
 from keras_albert.export.litert import to_litert
 from keras_albert.export.onnx import to_onnx
@@ -8,7 +9,7 @@ from keras_albert.export.saved_model import to_saved_model
 from keras_albert.export.verify import verify
 
 # name, file, writer, its options
-FORMATS = (
+FORMATS: tuple[tuple[str, str, Callable[..., str], dict], ...] = (
     ("litert", "model.tflite", to_litert, {}),
     ("litert int8", "model_int8.tflite", to_litert, {"quantization": "int8"}),
     ("onnx", "model.onnx", to_onnx, {}),

@@ -37,8 +37,8 @@ def to_litert(
     memory once. Only builtin operators are used. The file has one signature,
     `serving_default`:
 
-    - inputs, in this order, `token_ids`, `segment_ids` and `padding_mask` (1 for tokens),
-      `(batch, sequence)` int32;
+    - inputs, in this order, `token_ids`, `segment_ids` and `padding_mask`
+      (1 for tokens), `(batch, sequence)` int32;
     - output of a classifier `probabilities`, `(batch, num_classes)` float32:
       softmax, sigmoid, or the score of a regression;
     - outputs of a backbone `sequence_output`, `pooled_output`, its own.

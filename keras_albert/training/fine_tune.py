@@ -182,6 +182,11 @@ class _Run:
         optimizer.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
         self.task.compile(optimizer=optimizer, jit_compile=_jit_compile())
         optimizer.build(self.task.trainable_variables)
+        # The state of dropout, where it is a variable: otherwise it is what
+        # happened to be drawn when the layers were made.
+        for index, variable in enumerate(self.task.non_trainable_variables):
+            if variable.name == "seed_generator_state":
+                variable.assign([self.settings["seed"], index])
 
     def _variables(self):
         return [*self.task.variables, *self.task.optimizer.variables]

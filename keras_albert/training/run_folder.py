@@ -49,7 +49,7 @@ class RunFolder:
         """
         try:
             os.makedirs(self.path, exist_ok=True)
-            file = open(self.file(LOCK_FILE), "a+b")
+            file = open(self.file(LOCK_FILE), "a+b")  # noqa: SIM115
         except OSError as error:
             raise OSError(
                 f"The output folder must be writable. {self.path} is not: "

@@ -100,7 +100,9 @@ def test_truncated_gzip(capsys, tmp_path):
     path.write_bytes(gzip.compress(ROWS.encode() * 100)[:40])
     arguments = ["--text-column", "text", "--label-column", "label"]
     arguments = [*arguments, "--train", str(path), "--valid", str(path)]
-    assert main(["train", "classify", *arguments, "-o", str(tmp_path / "r")]) == 2
+    assert (
+        main(["train", "classify", *arguments, "-o", str(tmp_path / "r")]) == 2
+    )
     assert "texts.csv.gz" in one_line(capsys)
 
 

@@ -2,10 +2,10 @@
 
 import os
 
-import contracts
 import numpy as np
 import pytest
 
+import contracts
 import keras_albert as ka
 from keras_albert.export import (
     VerificationError,
@@ -69,9 +69,7 @@ def files(models, tmp_path_factory):
         key = name, quantization
         if key not in made:
             path = folder / f"{name.replace(' ', '_')}_{quantization}.tflite"
-            made[key] = to_litert(
-                models[name], path, quantization=quantization
-            )
+            made[key] = to_litert(models[name], path, quantization=quantization)
         return made[key]
 
     return file
@@ -142,9 +140,11 @@ def test_weights_are_there_once(models, files, make_classifier):
         for name in SHARING:
             parameters = models[name].count_params()
             size = os.path.getsize(files(name, quantization))
-            print(name, quantization, parameters, size)
-            # The graph itself takes some 50 kB.
-            assert size < 1.1 * parameters * bytes_each + 60_000
+            # The graph takes some 50 kB; the int8 table has a scale and a
+            # zero point for each row.
+            rows = 12 * models[name].backbone.vocabulary_size
+            limit = 1.1 * parameters * bytes_each + 60_000
+            assert size < limit + (rows if quantization == "int8" else 0)
 
 
 def test_more_layers_are_no_more_bytes(files, make_classifier, tmp_path):
@@ -188,7 +188,9 @@ def test_a_fixed_length(models, tmp_path):
     model = models["one group"]
     path = to_litert(model, tmp_path / "fixed.tflite", sequence_length=12)
     _, run = runner(path)
-    shapes = {d["shape"].tolist() == [1, 12] for d in run.get_input_details().values()}
+    shapes = {
+        d["shape"].tolist() == [1, 12] for d in run.get_input_details().values()
+    }
     assert shapes == {True}
     batch = contracts.random_batch({"vocabulary_size": 8000}, 1, 12)
     expected = model.probabilities(contracts.predict(model, batch)["outputs"])
@@ -269,7 +271,7 @@ def test_other_weights_fail(models, files, make_classifier):
         )
     )
     kernel, bias = other.output_dense.get_weights()
-    other.output_dense.set_weights([kernel, bias + [0.01, 0.0, 0.0]])
+    other.output_dense.set_weights([kernel, np.add(bias, [0.01, 0.0, 0.0])])
     with pytest.raises(VerificationError, match="`probabilities`") as caught:
         verify(other, files("one group"))
     assert not caught.value.report.passed

@@ -1,11 +1,11 @@
 """The contracts of the layers. What they compute: models/test_backbone.py."""
 
-import contracts
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
+import contracts
 from keras_albert.layers.embeddings import AlbertEmbeddings
 from keras_albert.layers.encoder import (
     AlbertEncoderLayer,

@@ -1,12 +1,12 @@
-import contracts
 import keras
 import numpy as np
-import oracle
 import pytest
-from contracts import predict, random_batch
 from keras import ops
 
+import contracts
 import keras_albert as ka
+import oracle
+from contracts import predict, random_batch
 
 # What shows that sharing is right: more than one group and inner layer,
 # also where groups do not divide layers.
@@ -70,9 +70,7 @@ def test_equals_the_oracle(config, name):
     batch = random_batch(arguments)
     # Not only padding at the end.
     batch["padding_mask"][:, 1] = 0
-    expected = oracle.forward(
-        oracle.weights_of(backbone), arguments, **batch
-    )
+    expected = oracle.forward(oracle.weights_of(backbone), arguments, **batch)
     received = predict(backbone, batch)
     assert set(received) == {"sequence_output", "pooled_output"}
     for output, value in received.items():
@@ -369,11 +367,14 @@ def test_quantized_models_survive_saving(config, tmp_path):
     exact = predict(backbone, BATCH)
     backbone.quantize("int8")
     quantized = predict(backbone, BATCH)
-    assert 0.0 < np.abs(
-        quantized["pooled_output"] - exact["pooled_output"]
-    ).max() < 0.5
+    assert (
+        0.0
+        < np.abs(quantized["pooled_output"] - exact["pooled_output"]).max()
+        < 0.5
+    )
     integers = [
-        w for w in backbone.weights
+        w
+        for w in backbone.weights
         if keras.backend.standardize_dtype(w.dtype) == "int8"
     ]
     assert len(integers) >= 2 * 6

@@ -1,11 +1,11 @@
 """The stack as loops computes what the functional model does."""
 
-import contracts
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
+import contracts
 import keras_albert as ka
 from keras_albert.models.rolled import group_applications, rolled_outputs
 

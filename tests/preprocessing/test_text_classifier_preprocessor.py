@@ -60,7 +60,9 @@ def pack(first, second, length, policy):
     }
 
 
-def packed(tokenizer, firsts, seconds=None, length=LENGTH, policy="round_robin"):
+def packed(
+    tokenizer, firsts, seconds=None, length=LENGTH, policy="round_robin"
+):
     rows = []
     for i, first in enumerate(firsts):
         second = None if seconds is None else np.asarray(tokenizer(seconds[i]))
@@ -114,16 +116,25 @@ def test_truncation_of_any_two_lengths(tokenizer, policy):
         )
         expected = packed(tokenizer, firsts, seconds, length, policy)
         assert_same(preprocessor((firsts, seconds), y=None), expected)
-        graph = tf.data.Dataset.from_tensors((tf.constant(firsts), tf.constant(seconds)))
-        (received,) = graph.map(lambda *pair: preprocessor(pair, y=None))
+        graph = tf.data.Dataset.from_tensors(
+            (tf.constant(firsts), tf.constant(seconds))
+        )
+        (received,) = graph.map(
+            lambda *pair, layer=preprocessor: layer(pair, y=None)
+        )
         assert_same(received, expected)
 
 
 def test_graphs_give_the_same(preprocessor):
     expected = preprocessor((TEXTS, OTHERS), y=None)
-    dataset = tf.data.Dataset.from_tensor_slices(((TEXTS, OTHERS), [0, 1, 2, 3]))
+    dataset = tf.data.Dataset.from_tensor_slices(
+        ((TEXTS, OTHERS), [0, 1, 2, 3])
+    )
     # Batched before or afterwards; each row has the full length at once.
-    for received in (dataset.batch(4).map(preprocessor), dataset.map(preprocessor).batch(4)):
+    for received in (
+        dataset.batch(4).map(preprocessor),
+        dataset.map(preprocessor).batch(4),
+    ):
         ((features, labels),) = received
         assert_same(features, expected)
         assert labels.numpy().tolist() == [0, 1, 2, 3]
@@ -160,9 +171,7 @@ def test_long_and_empty(tokenizer, preprocessor):
 
 
 @pytest.mark.parametrize("kind", ["list", "tf.data"])
-def test_models_are_given_no_more_padding_than_they_need(
-    make_classifier, kind
-):
+def test_models_are_given_no_more_padding_than_they_need(make_classifier, kind):
     """In `fit`, `evaluate` and `predict`; called directly it stays fixed."""
     classifier = make_classifier(num_classes=2, sequence_length=40)
     short = classifier.preprocess_samples(["Hm.", "Wake me at seven"], None)

@@ -93,7 +93,10 @@ def test_a_length_is_kept_on_every_path(tokenizer, expected):
     fixed = ka.AlbertTokenizer(tokenizer.proto, sequence_length=6)
     assert np.asarray(fixed(TEXTS)).tolist() == padded
     dataset = tf.data.Dataset.from_tensor_slices(TEXTS)
-    for received in (dataset.map(fixed).batch(10), dataset.batch(10).map(fixed)):
+    for received in (
+        dataset.map(fixed).batch(10),
+        dataset.batch(10).map(fixed),
+    ):
         assert next(iter(received)).numpy().tolist() == padded
     single = keras.ops.convert_to_numpy(fixed(TEXTS[0]))
     assert single.dtype == "int32" and single.tolist() == padded[0]

@@ -2,14 +2,14 @@ import json
 import os
 import warnings
 
-import contracts
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from contracts import predict
 
+import contracts
 import keras_albert as ka
+from contracts import predict
 
 TEXTS = [
     "Wake me at seven",
@@ -109,7 +109,9 @@ def test_every_form_of_the_same_data_is_the_same_data(classifier):
 
 BINARY = np.array([0, 1, 1, 1, 0, 1])
 SCORES = np.array([0.1, 2.0, -1.0, 1.5, 0.3, 2.5], "float32")
-SEVERAL = np.array([[1, 0, 0], [0, 1, 1], [0, 0, 0], [1, 1, 0], [1, 0, 0], [0, 1, 1]])
+SEVERAL = np.array(
+    [[1, 0, 0], [0, 1, 1], [0, 0, 0], [1, 1, 0], [1, 0, 0], [0, 1, 1]]
+)
 
 
 def cross_entropy(logits, y):
@@ -442,9 +444,7 @@ def test_a_backbones_preset_has_no_head(classifier, tmp_path):
 
 def test_the_bundled_preset_is_the_same_everywhere():
     """It has a seed in place of weights."""
-    models = [
-        ka.AlbertBackbone.from_preset("albert_tiny_en") for _ in range(2)
-    ]
+    models = [ka.AlbertBackbone.from_preset("albert_tiny_en") for _ in range(2)]
     contracts.assert_same(
         models[0].get_weights(), models[1].get_weights(), tolerance=0.0
     )
@@ -471,9 +471,7 @@ def test_lora(make_classifier, tmp_path):
     assert np.abs(after - before).max() > 1e-3
     assert len(frozen) > 20
     for weight, value in frozen:
-        np.testing.assert_array_equal(
-            keras.ops.convert_to_numpy(weight), value
-        )
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(weight), value)
     classifier.save_to_preset(tmp_path / "preset")
     loaded = ka.AlbertTextClassifier.from_preset(tmp_path / "preset")
     np.testing.assert_allclose(
@@ -607,7 +605,9 @@ def test_presets_that_name_other_classes(copy, key, value):
 
 def test_presets_that_name_a_module(copy, tmp_path, monkeypatch):
     """A module is not even imported."""
-    (tmp_path / "trap.py").write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')")
+    (tmp_path / "trap.py").write_text(
+        f"open({str(tmp_path / 'sprung')!r}, 'w')"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     folder = copy(
         "config.json",
@@ -632,7 +632,11 @@ def test_presets_with_code(copy):
         lambda config: config["config"].update(
             activation={
                 "class_name": "__lambda__",
-                "config": {"value": "4wEAAAA=", "defaults": None, "closure": None},
+                "config": {
+                    "value": "4wEAAAA=",
+                    "defaults": None,
+                    "closure": None,
+                },
             }
         ),
     )
@@ -692,7 +696,10 @@ def test_shards_outside_of_the_preset(wide, tmp_path, escape):
     [
         ({}, "`num_classes` or `labels` must be given"),
         ({"num_classes": 0}, "Received: 0"),
-        ({"num_classes": 3, "labels": ["a", "b"]}, "num_classes=3 and 2 labels"),
+        (
+            {"num_classes": 3, "labels": ["a", "b"]},
+            "num_classes=3 and 2 labels",
+        ),
         ({"labels": ["a", "a"]}, "must differ"),
         ({"num_classes": 1, "multi_label": True}, "at least 2 classes"),
     ],

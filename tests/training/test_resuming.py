@@ -1,0 +1,145 @@
+"""An interrupted run ends as if it had not been interrupted."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import keras_albert as ka
+from keras_albert.training.batches import LengthBatches, tokenize_texts
+from keras_albert.training.fine_tune import fine_tune
+from keras_albert.training.run_folder import RunFolder
+
+TEXTS = [
+    f"{words} {place}"
+    for words in ("wake me up", "will it rain", "snooze", "how warm is it in")
+    for place in ("Rome", "the small hours of the morning", "Oslo", "bed now")
+]
+TARGETS = np.array([0] * 4 + [1] * 4 + [0] * 4 + [1] * 4, "int32")
+DATA = (TEXTS, TARGETS)
+
+
+class InterruptionError(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def preset(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("preset") / "start"
+    tokenizer = ka.AlbertTokenizer.from_preset("albert_tiny_en")
+    backbone = ka.AlbertBackbone(
+        tokenizer.vocabulary_size(), 2, 2, 16, 16, 32, dropout=0.1
+    )
+    ka.AlbertTextClassifier(
+        backbone,
+        labels=["alarm", "weather"],
+        preprocessor=ka.AlbertTextClassifierPreprocessor(tokenizer, 32),
+    ).save_to_preset(folder)
+    return folder
+
+
+def train(preset, folder, **kwargs):
+    task = ka.AlbertTextClassifier.from_preset(preset)
+    options = {"epochs": 3, "batch_size": 4, "learning_rate": 1e-2, **kwargs}
+    metrics = fine_tune(task, DATA, DATA, folder, **options)
+    return task, metrics
+
+
+def test_resumed_run_equals_the_uninterrupted(preset, tmp_path, monkeypatch):
+    whole, expected = train(preset, tmp_path / "whole")
+
+    keep = RunFolder.save_state
+
+    def interrupt_after_the_first_epoch(self, progress, variables=()):
+        keep(self, progress, variables)
+        raise InterruptionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "save_state", interrupt_after_the_first_epoch)
+        with pytest.raises(InterruptionError):
+            train(preset, tmp_path / "parts")
+    resumed, metrics = train(preset, tmp_path / "parts", resume=True)
+
+    for one, other in zip(whole.weights, resumed.weights, strict=True):
+        np.testing.assert_array_equal(
+            keras.ops.convert_to_numpy(one), keras.ops.convert_to_numpy(other)
+        )
+    timed = ("seconds", "examples_per_second")
+    for name in set(expected) - set(timed):
+        assert metrics[name] == expected[name], name
+
+
+def test_files_of_a_run(preset, tmp_path):
+    _, metrics = train(preset, tmp_path, epochs=2)
+    assert json.loads((tmp_path / "metrics.json").read_text()) == metrics
+    history = (tmp_path / "history.csv").read_text().splitlines()
+    assert len(history) == 3
+    assert (tmp_path / "training.png").stat().st_size > 5000
+    assert list((tmp_path / "logs").rglob("events.*"))
+    best = ka.AlbertTextClassifier.from_preset(tmp_path / "model")
+    results = best.classify(TEXTS)
+    right = [
+        result["label"] == ["alarm", "weather"][target]
+        for result, target in zip(results, TARGETS, strict=True)
+    ]
+    assert np.mean(right) == pytest.approx(metrics["accuracy"])
+
+
+def test_a_folder_with_a_run_is_not_written_over(preset, tmp_path):
+    train(preset, tmp_path, epochs=1)
+    with pytest.raises(ValueError, match="resume"):
+        train(preset, tmp_path, epochs=1)
+    # Finished: nothing is trained, the same metrics come back.
+    _, again = train(preset, tmp_path, epochs=1, resume=True)
+    assert again == json.loads((tmp_path / "metrics.json").read_text())
+    with pytest.raises(ValueError, match="seed"):
+        train(preset, tmp_path, epochs=1, resume=True, seed=7)
+
+
+def test_a_second_run_on_the_folder_refuses(preset, tmp_path):
+    with (
+        RunFolder(tmp_path).locked(),
+        pytest.raises(OSError, match="One run at a time"),
+    ):
+        train(preset, tmp_path)
+
+
+def test_a_loss_that_is_no_number_stops_the_run(preset, tmp_path):
+    with pytest.raises(ValueError, match="finite"):
+        train(preset, tmp_path, learning_rate=float("nan"))
+    assert not (tmp_path / "model").exists()
+
+
+def test_batches_hold_each_text_once_at_its_length():
+    preprocessor = ka.AlbertTextClassifierPreprocessor.from_preset(
+        "albert_tiny_en", sequence_length=64
+    )
+    texts = ["wake me " * repeats for repeats in range(40)]
+    targets = np.arange(40)
+    batches = LengthBatches(
+        tokenize_texts(preprocessor, texts), targets, batch_size=8, seed=3
+    )
+    orders = []
+    for epoch in (0, 1, 0):
+        seen, partial = [], 0
+        for features, rows in batches.dataset(epoch):
+            expected = {
+                name: keras.ops.convert_to_numpy(value)
+                for name, value in preprocessor(
+                    [texts[row] for row in rows.numpy()]
+                ).items()
+            }
+            for name, value in features.items():
+                length = value.shape[1]
+                np.testing.assert_array_equal(
+                    value.numpy(), expected[name][:, :length]
+                )
+                assert not expected["padding_mask"][:, length:].any()
+            seen.extend(rows.numpy().tolist())
+            partial += len(rows) < 8
+        assert sorted(seen) == list(range(40))
+        assert partial <= 1
+        orders.append(seen)
+    assert orders[0] != orders[1]
+    assert orders[0] == orders[2]
