@@ -380,7 +380,7 @@ def split_labels(rows: Rows, separator: str) -> Rows:
         label
         if isinstance(label, list)
         else [part.strip() for part in label.split(separator) if part.strip()]
-        for label in rows.labels
+        for label in rows.labels or ()
     ]
     return dataclasses.replace(rows, labels=labels)
 

@@ -23,6 +23,8 @@ class AlbertMaskedLMHead(keras.layers.Layer):
             whose table the head shares.
         activation: activation of the dense layer, see `get_activation`.
         layer_norm_epsilon: float.
+        dense_dtype: dtype policy of the dense layer, instead of the head's:
+            only it can be quantized.
         **kwargs: See `keras.layers.Layer`.
 
     Call arguments:
@@ -38,10 +40,12 @@ class AlbertMaskedLMHead(keras.layers.Layer):
         token_embedding,
         activation="gelu_approximate",
         layer_norm_epsilon=1e-12,
+        dense_dtype=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.token_embedding = token_embedding
+        self.dense_dtype = dense_dtype
         self.activation = get_activation(activation)
         self.layer_norm_epsilon = layer_norm_epsilon
 
@@ -51,7 +55,7 @@ class AlbertMaskedLMHead(keras.layers.Layer):
             embedding_dim,
             activation=self.activation,
             kernel_initializer=weight_initializer(),
-            dtype=self._dtype_policy,
+            dtype=self.dense_dtype or self._dtype_policy,
             name="dense",
         )
         self.dense.build((None, inputs_shape[-1]))
@@ -85,6 +89,11 @@ class AlbertMaskedLMHead(keras.layers.Layer):
                 "token_embedding": keras.layers.serialize(self.token_embedding),
                 "activation": serialize_activation(self.activation),
                 "layer_norm_epsilon": self.layer_norm_epsilon,
+                "dense_dtype": keras.dtype_policies.serialize(
+                    self.dense.dtype_policy
+                )
+                if self.built
+                else self.dense_dtype,
             }
         )
         return config
@@ -95,6 +104,10 @@ class AlbertMaskedLMHead(keras.layers.Layer):
         config["token_embedding"] = keras.layers.deserialize(
             config["token_embedding"]
         )
+        if config.get("dense_dtype") is not None:
+            config["dense_dtype"] = keras.dtype_policies.get(
+                config["dense_dtype"]
+            )
         return cls(**config)
 
 

@@ -69,7 +69,8 @@ class AlbertMaskedLM(AlbertTask, keras_nlp.models.MaskedLM):
             backbone.token_embedding,
             activation=backbone.activation,
             layer_norm_epsilon=head_layer_norm_epsilon,
-            dtype=head_dtype or backbone.dtype_policy,
+            dense_dtype=head_dtype,
+            dtype=backbone.dtype_policy,
             name="mlm_head",
         )
 

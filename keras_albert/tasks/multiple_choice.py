@@ -87,7 +87,7 @@ class AlbertMultipleChoice(AlbertTask, keras_nlp.models.Task):
         pooled = backbone(rows)["pooled_output"]
         scores = self.output_dense(self.output_dropout(pooled))
         outputs = GroupChoices(
-            dtype=self.output_dense.dtype_policy, name="group_choices"
+            dtype=backbone.dtype_policy, name="group_choices"
         )(scores, inputs["token_ids"])
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 

@@ -67,7 +67,8 @@ class AlbertPretrainer(AlbertTask, keras_nlp.models.Task):
             backbone.token_embedding,
             activation=backbone.activation,
             layer_norm_epsilon=backbone.layer_norm_epsilon,
-            dtype=head_dtype or backbone.dtype_policy,
+            dense_dtype=head_dtype,
+            dtype=backbone.dtype_policy,
             name="mlm_head",
         )
         self.sentence_order_dense = keras.layers.Dense(
