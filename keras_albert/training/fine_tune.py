@@ -192,10 +192,17 @@ class _Run:
         return [*self.task.variables, *self.task.optimizer.variables]
 
     def _epoch(self, epoch, shown):
+        callbacks = [shown]
         if keras.backend.backend() == "torch":
             # Dropout there draws from the process's generator, while
-            # elsewhere its state is among the model's variables.
-            keras.utils.set_random_seed(self.settings["seed"] + epoch)
+            # elsewhere its state is among the model's variables. Seeded once
+            # `fit` has built what it needs, which draws from it, too.
+            seed = self.settings["seed"] + epoch
+            callbacks.append(
+                keras.callbacks.LambdaCallback(
+                    on_epoch_begin=lambda *_: keras.utils.set_random_seed(seed)
+                )
+            )
         began = time.perf_counter()
         logs = self.task.fit(
             self.batches.dataset(epoch),
@@ -203,7 +210,7 @@ class _Run:
             epochs=epoch + 1,
             shuffle=False,  # it is; Keras would warn that it does not
             verbose=0,
-            callbacks=[shown],
+            callbacks=callbacks,
         ).history
         trained = time.perf_counter()
         texts, targets = self.validation

@@ -25,7 +25,7 @@ def convert(capsys, source, to, output):
 @pytest.mark.parametrize(
     "architecture, route",
     [
-        ("AlbertModel", ("preset", "huggingface", "keras_hub", "preset")),
+        ("AlbertModel", ("preset", "huggingface", "keras_hub")),
         ("AlbertForSequenceClassification", ("keras_hub", "huggingface")),
     ],
 )

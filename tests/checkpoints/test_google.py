@@ -1,6 +1,8 @@
 """A checkpoint as google-research/albert's code wrote it, by its v1 saver."""
 
 import json
+import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -100,6 +102,19 @@ def write_checkpoint(folder, leave_out=(), step=125000, **extra):
     return values
 
 
+@pytest.fixture(scope="module")
+def written_once(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("written") / "original"
+    return write_checkpoint(folder), folder
+
+
+@pytest.fixture
+def original(written_once, tmp_path):
+    """The values of a checkpoint, and a folder with it."""
+    values, folder = written_once
+    return values, pathlib.Path(shutil.copytree(folder, tmp_path / "original"))
+
+
 # === The original's forward pass, in NumPy ===
 
 
@@ -172,9 +187,9 @@ class Sizes:
     vocab_size, type_vocab_size = V, S
 
 
-def test_the_same_numbers_as_the_original(tmp_path):
-    values = write_checkpoint(tmp_path / "original")
-    pretrainer = load_preset(tmp_path / "original")
+def test_the_same_numbers_as_the_original(original):
+    values, folder = original
+    pretrainer = load_preset(folder)
     assert type(pretrainer) is ka.AlbertPretrainer
     inputs = random_inputs(Sizes, "AlbertForPreTraining")
     for a, b in zip(
@@ -184,21 +199,20 @@ def test_the_same_numbers_as_the_original(tmp_path):
 
 
 @pytest.mark.once
-def test_slots_are_ignored_and_counted(tmp_path):
+def test_slots_are_ignored_and_counted(original):
     from keras_albert.checkpoints import google
 
-    values = write_checkpoint(tmp_path / "original")
-    checkpoint = google.read(str(tmp_path / "original"))
+    values, folder = original
+    checkpoint = google.read(str(folder))
     assert len(checkpoint.ignored) == 2 * len(values) + 1
     assert len(checkpoint.weights) == len(values)
 
 
 @pytest.mark.once
-def test_the_best_or_newest_step_is_read(tmp_path):
+def test_the_best_or_newest_step_is_read(original):
     from keras_albert.checkpoints import google
 
-    folder = tmp_path / "original"
-    write_checkpoint(folder, step=125000)
+    _, folder = original
     (folder / "model.ckpt-9000.index").touch()
     assert google.checkpoint_prefix(folder).endswith("model.ckpt-125000")
     (folder / "model.ckpt-best.index").touch()
@@ -220,8 +234,8 @@ def test_a_fine_tuned_classifier(tmp_path):
 
 
 @pytest.mark.once
-def test_what_does_not_fit_is_refused(tmp_path):
-    folder = tmp_path / "original"
+def test_what_does_not_fit_is_refused(original):
+    _, folder = original
 
     def refused(*words):
         with pytest.raises(ValueError) as caught:
@@ -233,12 +247,12 @@ def test_what_does_not_fit_is_refused(tmp_path):
     refused("'extra'", "model.ckpt-125000")
     write_checkpoint(folder, leave_out=("bert/encoder/embedding_hidden",))
     refused("embedding_hidden_mapping_in/kernel", "lacks")
-    write_checkpoint(folder)
-    change_json(folder / "albert_config.json", vocab_size=49)
-    refused("word_embeddings", "(50, 8)")
-    change_json(folder / "albert_config.json", hidden_act="swish")
+    config = folder / "albert_config.json"
+    change_json(config, embedding_size=9)
+    refused("(9,)", "bert/embeddings", "model.ckpt-125000")
+    change_json(config, hidden_act="swish")
     refused("hidden_act", "swish")
-    write_checkpoint(folder)
+    change_json(config, hidden_act="gelu", embedding_size=8)
     data = folder / "model.ckpt-125000.data-00000-of-00001"
     data.write_bytes(data.read_bytes()[:100])
     refused("model.ckpt-125000", "whole TensorFlow checkpoint")
@@ -249,9 +263,8 @@ def test_what_does_not_fit_is_refused(tmp_path):
 
 
 @pytest.mark.once
-def test_the_vocabulary_beside_it(tmp_path, tokenizer):
-    folder = tmp_path / "original"
-    write_checkpoint(folder)
+def test_the_vocabulary_beside_it(original, tokenizer):
+    _, folder = original
     with pytest.raises(ValueError, match="holds none"):
         ka.AlbertTokenizer.from_preset(folder)
     (folder / "30k-clean.model").write_bytes(tokenizer.proto)

@@ -111,7 +111,7 @@ def test_dot_keras_and_presets_give_back_the_same(name, make, batch, tmp_path):
 
 
 @pytest.mark.once
-@TRAINING
+@pytest.mark.parametrize("name", ["AlbertPretrainer", "AlbertMultipleChoice"])
 def test_int8_survives_saving(name, make, batch, tmp_path):
     task = make(name, sizes={"num_layers": 1, "num_groups": 1})
     inputs = batch(name)
