@@ -86,7 +86,29 @@ def _run(argv):
         epilog=f"example:\n  {module.EXAMPLE}",
     )
     module.add_arguments(parser)
-    return module.run(parser.parse_args(argv[1:])) or 0
+    args = parser.parse_args(argv[1:])
+    _import_tensorflow()
+    return module.run(args) or 0
+
+
+def _import_tensorflow():
+    """Imports TensorFlow without what its C++ side tells on stderr.
+
+    Some of it comes before any setting is read. Errors are exceptions, and
+    are not lost.
+    """
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    silent = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silent, 2)
+    try:
+        import tensorflow as tf
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(silent)
+    # It warns of each new length of a batch; these are few by design.
+    tf.get_logger().setLevel("ERROR")
 
 
 def _quiet_libraries():

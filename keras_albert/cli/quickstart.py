@@ -5,7 +5,7 @@ import os
 
 EXAMPLE = "keras-albert quickstart -o runs/quickstart"
 _PRESET = "albert_tiny_en"
-_RECIPE = {"epochs": 12, "batch_size": 16, "learning_rate": 1e-3}
+_RECIPE = {"epochs": 10, "batch_size": 16, "learning_rate": 1e-3}
 _ROW = "{:<14}{:>8}{:>10}{:>9}{:>9}"
 
 

@@ -47,15 +47,15 @@ class RunFolder:
             OSError: if the folder cannot be written, or another run holds
                 the lock.
         """
-        try:
-            os.makedirs(self.path, exist_ok=True)
-            file = open(self.file(LOCK_FILE), "a+b")  # noqa: SIM115
-        except OSError as error:
-            raise OSError(
-                f"The output folder must be writable. {self.path} is not: "
-                f"{error.strerror}. Choose another one."
-            ) from error
-        with file:
+        with contextlib.ExitStack() as stack:
+            try:
+                os.makedirs(self.path, exist_ok=True)
+                file = stack.enter_context(open(self.file(LOCK_FILE), "a+b"))
+            except OSError as error:
+                raise OSError(
+                    f"The output folder must be writable. {self.path} is not: "
+                    f"{error.strerror}. Choose another one."
+                ) from error
             if not _try_lock(file):
                 raise OSError(
                     "One run at a time may write to a folder. Another one "

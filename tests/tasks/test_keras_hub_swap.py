@@ -260,5 +260,7 @@ def test_keras_own_export(tokenizer, tmp_path, models):
     classifier.export(str(tmp_path / "saved"), verbose=False)
     loaded = tf.saved_model.load(str(tmp_path / "saved"))
     np.testing.assert_allclose(
-        np.asarray(loaded.serve(batch)), np.asarray(classifier(batch)), atol=1e-5
+        np.asarray(loaded.serve(batch)),
+        np.asarray(classifier(batch)),
+        atol=1e-5,
     )
