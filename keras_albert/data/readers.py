@@ -109,6 +109,7 @@ def read_rows(
 
 
 def _records(path: str, columns: Sequence[str]) -> Iterator[_Row]:
+    _check_is_file(path)
     plain = path[:-3] if path.lower().endswith(".gz") else path
     extension = os.path.splitext(plain)[1].lower()
     if extension not in FORMATS:
@@ -124,7 +125,7 @@ def _records(path: str, columns: Sequence[str]) -> Iterator[_Row]:
     return _json_lines(text, columns, path)
 
 
-def _read_text(path: str) -> str:
+def _check_is_file(path: str) -> None:
     if os.path.isdir(path):
         raise IsADirectoryError(
             f"A data file must be a file. {path} is a folder; name the file "
@@ -135,6 +136,10 @@ def _read_text(path: str) -> str:
             f"There is no file {path}. Check the path; it is relative to "
             f"{os.getcwd()}."
         )
+
+
+def _read_text(path: str) -> str:
+    _check_is_file(path)
     opened = gzip.open if path.lower().endswith(".gz") else open
     try:
         with opened(path, "rb") as file:

@@ -78,7 +78,10 @@ def test_texts(tokenizer, preprocessor):
     received = preprocessor(TEXTS)
     assert_same(received, packed(tokenizer, TEXTS))
     assert received["token_ids"].shape == (4, LENGTH)
-    assert_same(preprocessor(np.array(TEXTS)), received)
+    # On the NumPy backend Keras takes an array of strings for a tensor, whose
+    # dtype it does not know: pass a list there.
+    if keras.backend.backend() != "numpy":
+        assert_same(preprocessor(np.array(TEXTS)), received)
     assert_same(preprocessor(tf.constant(TEXTS)), received)
 
 
