@@ -65,12 +65,15 @@ class AlbertQuestionAnswerer(AlbertTask, keras_nlp.models.Task):
 
         # === Functional model ===
         inputs = backbone.input
-        logits = self.span_dense(backbone(inputs)["sequence_output"])
-        outputs = {
+        outputs = self.head_outputs(backbone(inputs))
+        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+
+    def head_outputs(self, backbone_outputs):
+        logits = self.span_dense(backbone_outputs["sequence_output"])
+        return {
             "start_logits": logits[:, :, 0],
             "end_logits": logits[:, :, 1],
         }
-        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
     def compile(self, *args, loss_weights=None, **kwargs):
         """Configures training; see `AlbertTask.compile`.

@@ -96,6 +96,9 @@ class AlbertTokenClassifier(AlbertTask, keras_nlp.models.Task):
         self.dropout = dropout
         self.labels = None if labels is None else list(labels)
 
+    def head_outputs(self, backbone_outputs):
+        return self.output_dense(backbone_outputs["sequence_output"])
+
     def default_loss(self):
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
