@@ -76,13 +76,3 @@ def flag(config, key, default, path):
             f"`{key}` must be true or false. {path!r} says {value!r:.80}."
         )
     return value
-
-
-def wordpiece_refused(path):
-    """The error for a vocabulary that AlbertTokenizer cannot be made from."""
-    return ValueError(
-        "AlbertTokenizer is SentencePiece. "
-        f"{path!r} is a WordPiece vocabulary, as Chinese ALBERTs have. The "
-        "model loads without it: pass `preprocessor=None` and give it ready "
-        "tensors, tokenized with `keras_nlp.tokenizers.WordPieceTokenizer`."
-    )

@@ -14,6 +14,7 @@ from keras_albert.preprocessing.normalizer import (
     vocabulary_case,
 )
 from keras_albert.preprocessing.offsets import spans_of_pieces
+from keras_albert.preprocessing.wordpiece import AlbertWordPieceTokenizer
 from keras_albert.presets.loading import (
     TOKENIZER_FILE,
     PreprocessingPresetMixin,
@@ -73,6 +74,7 @@ class AlbertTokenizer(
 
     backbone_cls = AlbertBackbone
     preset_file = TOKENIZER_FILE
+    wordpiece_cls = AlbertWordPieceTokenizer
 
     def __init__(
         self,

@@ -358,6 +358,10 @@ class PresetMixin:
 class PreprocessingPresetMixin(PresetMixin):
     """`from_preset` of tokenizers and preprocessors."""
 
+    #: Of a tokenizer: the class that takes its place for a WordPiece
+    #: vocabulary.
+    wordpiece_cls: type | None = None
+
     @classmethod
     def from_preset(cls, preset, config_file=None, **kwargs):
         """Makes an instance from a preset.
@@ -392,6 +396,8 @@ class PreprocessingPresetMixin(PresetMixin):
             # Saved by another task, or without one: the tokenizer serves all.
             kwargs.setdefault("tokenizer", tokenizer_cls.from_preset(folder))
             return cls(**kwargs)
+        if cls.wordpiece_cls and _holds(folder, file, cls.wordpiece_cls):
+            cls = cls.wordpiece_cls
         instance = _deserialize(folder, file, cls, kwargs)
         instance.load_preset_assets(folder)
         return instance
@@ -406,6 +412,8 @@ class PreprocessingPresetMixin(PresetMixin):
                     "The folder must hold a vocabulary to make a tokenizer. "
                     f"{folder!r} holds none."
                 )
+            if "vocabulary" in arguments:
+                cls = cls.wordpiece_cls or cls
             return cls(**{**arguments, **kwargs})
         kwargs.setdefault("tokenizer", tokenizer_cls.from_preset(folder))
         backbone = open_foreign(folder, load_weights=False).backbone

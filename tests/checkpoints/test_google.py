@@ -9,9 +9,10 @@ import pytest
 import tensorflow as tf
 
 import keras_albert as ka
+from huggingface_parity import random_inputs
 from keras_albert.tasks.loading import load_preset
 
-from .conftest import change_json, our_outputs, random_inputs
+from .conftest import change_json, our_outputs
 
 CONFIG = {
     "attention_probs_dropout_prob": 0,
@@ -271,6 +272,10 @@ def test_the_vocabulary_beside_it(original, tokenizer):
     loaded = ka.AlbertTokenizer.from_preset(folder)
     assert loaded(["Wake me."]) == tokenizer(["Wake me."])
     (folder / "30k-clean.model").unlink()
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "我", "al"]
+    (folder / "vocab_chinese.txt").write_text("\n".join(vocabulary))
+    loaded = ka.AlbertTokenizer.from_preset(folder)
+    assert [list(ids) for ids in loaded(["我 AL"])] == [[5, 6]]
     (folder / "vocab_chinese.txt").write_text("[PAD]\n")
-    with pytest.raises(ValueError, match="WordPiece"):
+    with pytest.raises(ValueError, match="vocab_chinese.*lacks"):
         ka.AlbertTokenizer.from_preset(folder)

@@ -7,8 +7,9 @@ import pytest
 
 import contracts
 import keras_albert as ka
+from huggingface_parity import random_inputs
 
-from .conftest import change_json, our_outputs, random_inputs
+from .conftest import change_json, our_outputs
 
 ARGUMENTS = {
     "vocabulary_size": 50,
