@@ -9,7 +9,7 @@ folder is loaded here, both models run on the same random ids, segments and
 masks, and the folder is written back. Printed are, an architecture a row, the
 largest |Δ| of each output in float32 on each backend, and how many folders
 came back bit for bit. The exit code is 1 if anything is above 2e-5, or did not
-come back. Some 4 minutes a backend on two cores.
+come back. A minute a backend on two cores.
 """
 
 import argparse

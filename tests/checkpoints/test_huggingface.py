@@ -106,6 +106,9 @@ def test_configuration_and_labels(save_theirs):
     assert classifier.backbone.dropout == 0.2
     assert classifier.backbone.attention_dropout == 0.3
     assert load(folder, "AlbertBackbone").embedding_projection is True
+    # Without a rate of its own, the head has the encoder's.
+    change_json(folder / "config.json", classifier_dropout_prob=None)
+    assert load(folder).dropout == 0.2
 
 
 @pytest.mark.once
