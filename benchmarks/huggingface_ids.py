@@ -8,12 +8,11 @@ docs/data.md describes whose ids differ. A few minutes on two cores.
 """
 
 import argparse
-import itertools
 import pathlib
 import tempfile
 
 import transformers
-from tokenization_agreement import CORPORA
+from corpora import CORPORA, texts_of
 
 import keras_albert as ka
 from keras_albert.checkpoints.sentencepiece_model import read_model
@@ -58,10 +57,8 @@ def main():
     )
     print("| corpus | texts | ids differ |\n|---|---|---|")
     sums = [0, 0]
-    for name, pattern, read in CORPORA:
-        paths = sorted(args.data.glob(pattern))
-        texts = itertools.chain.from_iterable(map(read, paths))
-        texts = list(itertools.islice(texts, args.texts))
+    for _, name, sources in CORPORA:
+        texts = texts_of(args.data, sources)[: args.texts]
         different = list(differing(texts, theirs, ours))
         sums = [sums[0] + len(texts), sums[1] + len(different)]
         print(f"| {name} | {len(texts)} | {len(different)} |", flush=True)

@@ -19,6 +19,7 @@ _LAYERS = {
     "AlbertMaskedLMHead": "keras_albert.layers.heads",
     "AttentionProbabilities": "keras_albert.layers.encoder",
     "FlattenChoices": "keras_albert.layers.heads",
+    "AlbertWordPieceTokenizer": "keras_albert.preprocessing.wordpiece",
     "GroupChoices": "keras_albert.layers.heads",
 }
 

@@ -18,8 +18,8 @@ from keras_albert.checkpoints.reading import (
     integer,
     number,
     read_json,
-    wordpiece_refused,
 )
+from keras_albert.checkpoints.wordpiece import read_wordpiece
 
 CONFIG_FILE = "albert_config.json"
 
@@ -115,10 +115,11 @@ def read_tokenizer(folder):
         folder: string, its path.
 
     Returns:
-        The arguments of `AlbertTokenizer`, or `None` if there is none.
+        The arguments of `AlbertTokenizer`, or of `AlbertWordPieceTokenizer`
+        (then with `"vocabulary"`); `None` if there is none.
 
     Raises:
-        ValueError: if it is a WordPiece vocabulary.
+        ValueError: if the vocabulary is damaged.
     """
     for place in (folder, os.path.join(folder, "assets")):
         names = sorted(os.listdir(place)) if os.path.isdir(place) else []
@@ -127,7 +128,7 @@ def read_tokenizer(folder):
                 return {"proto": os.path.join(place, name)}
         for name in names:
             if re.match(r"vocab.*\.txt$", name):
-                raise wordpiece_refused(os.path.join(place, name))
+                return read_wordpiece(os.path.join(place, name), {}, place)
     return None
 
 

@@ -10,11 +10,7 @@ import binascii
 import json
 import os
 
-from keras_albert.checkpoints.reading import (
-    flag,
-    read_json,
-    wordpiece_refused,
-)
+from keras_albert.checkpoints.reading import flag, read_json
 from keras_albert.checkpoints.sentencepiece_model import (
     CONTROL,
     NORMAL,
@@ -22,6 +18,12 @@ from keras_albert.checkpoints.sentencepiece_model import (
     USER_DEFINED,
     make_model,
     read_model,
+)
+from keras_albert.checkpoints.wordpiece import (
+    VOCABULARY_FILE,
+    read_wordpiece,
+    read_wordpiece_json,
+    write_wordpiece,
 )
 
 SENTENCEPIECE_FILE = "spiece.model"
@@ -51,8 +53,9 @@ def read_tokenizer(folder):
         folder: string, its path.
 
     Returns:
-        The arguments of `AlbertTokenizer` with which it gives the ids that
-        `transformers` gives, or `None` if there is no vocabulary.
+        The arguments of `AlbertTokenizer`, or of `AlbertWordPieceTokenizer`
+        (then with `"vocabulary"`), with which it gives the ids that
+        `transformers` gives; `None` if there is no vocabulary.
 
     Raises:
         ValueError: if it is of another kind, or damaged.
@@ -67,19 +70,19 @@ def read_tokenizer(folder):
             "proto": sentencepiece,
             **_folding(config, tokenizer, config_path),
         }
-    vocabulary = os.path.join(folder, "vocab.txt")
+    vocabulary = os.path.join(folder, VOCABULARY_FILE)
     if tokenizer is None:
         if os.path.isfile(vocabulary):
-            raise wordpiece_refused(vocabulary)
+            return read_wordpiece(vocabulary, config, config_path)
         return None
     model = tokenizer.get("model")
     kind = model.get("type") if isinstance(model, dict) else None
     if kind == "WordPiece":
-        raise wordpiece_refused(path)
+        return read_wordpiece_json(path, tokenizer, config, config_path)
     if kind != "Unigram":
         raise ValueError(
-            "The tokenizer must be a Unigram model, as SentencePiece's. "
-            f"{path!r} has {kind!r}."
+            "The tokenizer must be a Unigram model, as SentencePiece's, or "
+            f"WordPiece, as BERT's. {path!r} has {kind!r}."
         )
     try:
         proto = make_model(_pieces(tokenizer), _charsmap(tokenizer))
@@ -167,9 +170,12 @@ def write_tokenizer(tokenizer, folder):
     ("[MASK]") is that token in `transformers` and is not here.
 
     Args:
-        tokenizer: an `AlbertTokenizer`.
+        tokenizer: an `AlbertTokenizer` or `AlbertWordPieceTokenizer`.
         folder: string, an existing folder.
     """
+    if not hasattr(tokenizer, "proto"):
+        write_wordpiece(tokenizer, folder, CONFIG_FILE)
+        return
     pieces, charsmap = read_model(tokenizer.proto)
     with open(os.path.join(folder, SENTENCEPIECE_FILE), "wb") as file:
         file.write(tokenizer.proto)

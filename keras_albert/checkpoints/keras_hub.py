@@ -12,7 +12,7 @@ from keras_albert.checkpoints.checkpoint import (
     collect,
 )
 from keras_albert.checkpoints.names import TASK_PARTS
-from keras_albert.checkpoints.reading import read_json
+from keras_albert.checkpoints.reading import check_shards, read_json
 
 # Registered there; downloaded by `presets.registry`.
 PRESETS = (
@@ -102,6 +102,7 @@ def load_instance(folder, load_weights=True):
         if task in TASKS:
             class_ = getattr(keras_nlp.models, task)
             kwargs["preprocessor"] = None
+    check_shards(folder)
     try:
         return class_.from_preset(folder, **kwargs)
     except (OSError, KeyError, RuntimeError) as error:

@@ -3,6 +3,9 @@
 import json
 import os
 
+# What `save_to_preset(max_shard_size=)` writes in place of one file.
+SHARD_INDEX = "model.weights.json"
+
 
 def read_json(path):
     """Reads a JSON file that holds one object.
@@ -47,6 +50,30 @@ def file_in_folder(folder, name, named_in):
     return path
 
 
+def check_shards(folder):
+    """Checks the names of Keras's sharded weights, where there are some.
+
+    Args:
+        folder: string, a preset's path.
+
+    Returns:
+        The path of the index, or `None` if the folder holds none.
+
+    Raises:
+        ValueError: if a name leads out of the folder, or a file is missing.
+    """
+    index = os.path.join(folder, SHARD_INDEX)
+    if not os.path.isfile(index):
+        return None
+    weight_map = read_json(index).get("weight_map")
+    if not isinstance(weight_map, dict):
+        raise ValueError(f"{index!r} must have a `weight_map`. It has none.")
+    for value in weight_map.values():
+        for name in value if isinstance(value, list) else [value]:
+            file_in_folder(folder, str(name), index)
+    return index
+
+
 def integer(config, key, default, path):
     """A positive whole number of a configuration."""
     value = config.get(key, default)
@@ -76,13 +103,3 @@ def flag(config, key, default, path):
             f"`{key}` must be true or false. {path!r} says {value!r:.80}."
         )
     return value
-
-
-def wordpiece_refused(path):
-    """The error for a vocabulary that AlbertTokenizer cannot be made from."""
-    return ValueError(
-        "AlbertTokenizer is SentencePiece. "
-        f"{path!r} is a WordPiece vocabulary, as Chinese ALBERTs have. The "
-        "model loads without it: pass `preprocessor=None` and give it ready "
-        "tensors, tokenized with `keras_nlp.tokenizers.WordPieceTokenizer`."
-    )

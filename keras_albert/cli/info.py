@@ -60,7 +60,9 @@ def _of_preset(preset):
         tokenizer = AlbertTokenizer.from_preset(folder)
         facts["vocabulary"] = {
             "pieces": tokenizer.vocabulary_size(),
-            "lower case": tokenizer.lowercase,
+            "lower case": tokenizer.get_config().get(
+                "do_lower_case", tokenizer.lowercase
+            ),
         }
     facts["weights"] = "stored in the preset"
     if not loading.is_pretrained(folder):

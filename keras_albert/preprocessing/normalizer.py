@@ -265,7 +265,7 @@ def fold_sentencepiece(
     return proto.SerializeToString()
 
 
-def splitting_model(model: bytes) -> tuple[bytes, dict[int, list[int]]]:
+def splitting_model(model: bytes) -> tuple[bytes, dict[int, list[str]]]:
     """The form of a folded model with which the reference is met exactly.
 
     In a folded model, text cannot produce a piece of digits that ends in a
@@ -278,7 +278,7 @@ def splitting_model(model: bytes) -> tuple[bytes, dict[int, list[int]]]:
 
     Returns:
         The model in which these pieces are chosen again, serialized, and for
-        each of their ids the ids that stand for it.
+        each of their ids the pieces that stand for it.
 
     Raises:
         TypeError: If `model` is not bytes.
@@ -295,8 +295,7 @@ def splitting_model(model: bytes) -> tuple[bytes, dict[int, list[int]]]:
     serialized = proto.SerializeToString()
     processor = sentencepiece.SentencePieceProcessor(model_proto=serialized)
     return serialized, {
-        index: processor.piece_to_id(_split_digit_comma(processor, piece))
-        for index, piece in split
+        index: _split_digit_comma(processor, piece) for index, piece in split
     }
 
 

@@ -13,6 +13,8 @@ from keras_albert.preprocessing.normalizer import (
     splitting_model,
     vocabulary_case,
 )
+from keras_albert.preprocessing.offsets import spans_of_pieces
+from keras_albert.preprocessing.wordpiece import AlbertWordPieceTokenizer
 from keras_albert.presets.loading import (
     TOKENIZER_FILE,
     PreprocessingPresetMixin,
@@ -72,6 +74,7 @@ class AlbertTokenizer(
 
     backbone_cls = AlbertBackbone
     preset_file = TOKENIZER_FILE
+    wordpiece_cls = AlbertWordPieceTokenizer
 
     def __init__(
         self,
@@ -101,15 +104,19 @@ class AlbertTokenizer(
         Args:
             proto: bytes, the path of a file, or `None`.
         """
-        self._splits = {}
+        self._splits, self._split_pieces = {}, {}
         self._fast_tokenizer = None
         self._read_proto(proto)
         if self.proto is None:
             return
         folded = self._fold(self.proto)
-        splitting, self._splits = splitting_model(folded)
+        splitting, self._split_pieces = splitting_model(folded)
         if splitting != self.proto:
             super().set_proto(splitting)
+        self._splits = {
+            index: [self.token_to_id(piece) for piece in pieces]
+            for index, pieces in self._split_pieces.items()
+        }
         # What is saved is for runtimes that know nothing but SentencePiece.
         self.proto = folded
         self._set_fast_tokenizer(splitting)
@@ -177,6 +184,73 @@ class AlbertTokenizer(
         if isinstance(ids, list):
             return [self._split(row) for row in ids]
         return np.array(self._split(ids.tolist()), dtype=self.compute_dtype)
+
+    def tokenize_with_offsets(self, texts):
+        """Tokenizes strings, and tells where in them each token stands.
+
+        Args:
+            texts: a string, or a list of strings.
+
+        Returns:
+            The ids that `tokenize` gives, and as many `(start, end)`:
+            `text[start:end]` is what the token was made from, in characters
+            of the string as it was given, without white space. For a string
+            a list of each, for a list a list of such lists. A character
+            that becomes several tokens (`½`) is in the span of each; an
+            accent of its own belongs to the character before it; a token
+            that is a space and nothing else (`▁`) has an empty span. Neither
+            special tokens nor padding are added.
+
+        Raises:
+            ValueError: if an item is no string.
+
+        Example:
+        ```python
+        import keras_albert as ka
+
+        tokenizer = ka.AlbertTokenizer.from_preset("albert_tiny_en")
+        ids, spans = tokenizer.tokenize_with_offsets("Déjà vu")
+        ```
+        """
+        self._check_vocabulary()
+        single = isinstance(texts, str)
+        texts = [texts] if single else list(texts)
+        for index, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise ValueError(
+                    "Texts must be strings to have offsets. Received at "
+                    f"index {index}: {text!r:.80}."
+                )
+        self._maybe_initialized_spm()
+        processor = self._sentence_piece_spm
+        plain = {"add_bos": False, "add_eos": False}
+        ids = processor.encode(texts, out_type=int, **plain)
+        pieces = processor.encode(texts, out_type=str, **plain)
+        # A rule may look at the letters around a capital sigma. Small, it
+        # has a rule of its own, and the place of each letter shows.
+        if self.lowercase:
+            texts = [text.replace("Σ", "σ") for text in texts]
+        spans = [
+            spans_of_pieces(self._split_surfaces(*row), origins)
+            for *row, (_, origins) in zip(
+                ids,
+                pieces,
+                processor.normalize(texts, with_offsets=True),
+                strict=True,
+            )
+        ]
+        ids = [self._split(row) for row in ids]
+        return (ids[0], spans[0]) if single else (ids, spans)
+
+    def _split_surfaces(self, ids, pieces):
+        splits = self._split_pieces
+        if splits.keys().isdisjoint(ids):
+            return pieces
+        return [
+            part
+            for i, piece in zip(ids, pieces, strict=True)
+            for part in splits.get(i, (piece,))
+        ]
 
     def _split(self, ids):
         splits = self._splits

@@ -27,6 +27,7 @@ from keras_albert.checkpoints.checkpoint import (
     untrained_weights,
 )
 from keras_albert.checkpoints.names import TASK_PARTS, TASKS_WITHOUT_POOLER
+from keras_albert.checkpoints.reading import check_shards
 from keras_albert.presets.foreign import (
     is_foreign,
     open_checkpoint,
@@ -168,14 +169,8 @@ def _load_backbone_weights(backbone, folder):
     if os.path.isfile(path):
         backbone.load_weights(path)
         return
-    sharded = os.path.join(folder, "model.weights.json")
-    if os.path.isfile(sharded):
-        for name in _shard_names(folder):
-            if os.path.basename(name) != name:
-                raise ValueError(
-                    "A preset's files must lie in its folder. "
-                    f"{sharded!r} names {name!r}. Nothing was loaded."
-                )
+    sharded = check_shards(folder)
+    if sharded is not None:
         backbone.load_weights(sharded)
         return
     seed = (read_preset_json(folder, METADATA_FILE) or {}).get("seed")
@@ -186,12 +181,6 @@ def _load_backbone_weights(backbone, folder):
             "for random weights."
         )
     initialize_from_seed(backbone, seed)
-
-
-def _shard_names(folder):
-    index = read_preset_json(folder, "model.weights.json")
-    for value in index.get("weight_map", {}).values():
-        yield from value if isinstance(value, list) else [value]
 
 
 def _add_metadata(folder, **entries):
@@ -358,6 +347,10 @@ class PresetMixin:
 class PreprocessingPresetMixin(PresetMixin):
     """`from_preset` of tokenizers and preprocessors."""
 
+    #: Of a tokenizer: the class that takes its place for a WordPiece
+    #: vocabulary.
+    wordpiece_cls: type | None = None
+
     @classmethod
     def from_preset(cls, preset, config_file=None, **kwargs):
         """Makes an instance from a preset.
@@ -392,6 +385,8 @@ class PreprocessingPresetMixin(PresetMixin):
             # Saved by another task, or without one: the tokenizer serves all.
             kwargs.setdefault("tokenizer", tokenizer_cls.from_preset(folder))
             return cls(**kwargs)
+        if cls.wordpiece_cls and _holds(folder, file, cls.wordpiece_cls):
+            cls = cls.wordpiece_cls
         instance = _deserialize(folder, file, cls, kwargs)
         instance.load_preset_assets(folder)
         return instance
@@ -406,6 +401,8 @@ class PreprocessingPresetMixin(PresetMixin):
                     "The folder must hold a vocabulary to make a tokenizer. "
                     f"{folder!r} holds none."
                 )
+            if "vocabulary" in arguments:
+                cls = cls.wordpiece_cls or cls
             return cls(**{**arguments, **kwargs})
         kwargs.setdefault("tokenizer", tokenizer_cls.from_preset(folder))
         backbone = open_foreign(folder, load_weights=False).backbone

@@ -8,6 +8,7 @@ from keras_albert.checkpoints import (
     huggingface,
     huggingface_tokenizer,
     keras_hub,
+    wordpiece,
 )
 from keras_albert.checkpoints.checkpoint import backbone_of, untrained_weights
 from keras_albert.models.backbone import AlbertBackbone
@@ -33,6 +34,7 @@ _REPLACED = (
     "model.safetensors",
     huggingface_tokenizer.SENTENCEPIECE_FILE,
     huggingface_tokenizer.CONFIG_FILE,
+    wordpiece.VOCABULARY_FILE,
 )
 
 
@@ -82,7 +84,7 @@ def convert(source, output, to):
         raise ValueError(f"`to` must be one of {FORMATS}. Received: {to!r}.")
     folder = local_preset_folder(source)
     checkpoint = open_foreign(folder)
-    tokenizer, tokenizer_note = _tokenizer(folder, checkpoint)
+    tokenizer, tokenizer_note = _tokenizer(folder, checkpoint, to)
     with warnings.catch_warnings():
         # Fresh weights are reported with the rest.
         warnings.simplefilter("ignore", UserWarning)
@@ -114,14 +116,17 @@ def convert(source, output, to):
     )
 
 
-def _tokenizer(folder, checkpoint):
+def _tokenizer(folder, checkpoint, to):
     is_ours = os.path.isfile(os.path.join(folder, TOKENIZER_FILE))
     if checkpoint is None and not is_ours:
         return None, "none in the source; the result has none either"
     try:
-        return AlbertTokenizer.from_preset(folder), "converted"
+        tokenizer = AlbertTokenizer.from_preset(folder)
     except ValueError as error:
         return None, f"none in the result: {error}"
+    if to == "keras_hub" and not hasattr(tokenizer, "proto"):
+        return None, "none in the result: KerasHub's is SentencePiece only"
+    return tokenizer, "converted"
 
 
 def _load(folder, checkpoint, tokenizer):

@@ -60,7 +60,7 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
                 f"{backbone.max_sequence_length}."
             )
         tokenizer = preprocessor.tokenizer
-        if tokenizer is None or tokenizer.proto is None:
+        if tokenizer is None or tokenizer.cls_token_id is None:
             return
         if tokenizer.vocabulary_size() > backbone.vocabulary_size:
             raise ValueError(

@@ -5,10 +5,10 @@ import json
 import pytest
 
 import keras_albert as ka
+from huggingface_parity import ARCHITECTURES
 from keras_albert.cli import main
 from keras_albert.tasks.loading import load_preset
 
-from .conftest import ARCHITECTURES
 from .test_google import write_checkpoint
 
 pytestmark = pytest.mark.once

@@ -9,9 +9,10 @@ import pytest
 import tensorflow as tf
 
 import keras_albert as ka
+from huggingface_parity import random_inputs
 from keras_albert.tasks.loading import load_preset
 
-from .conftest import change_json, our_outputs, random_inputs
+from .conftest import change_json, our_outputs
 
 CONFIG = {
     "attention_probs_dropout_prob": 0,
@@ -36,7 +37,7 @@ CONFIG = {
 V, P, S, E, H, F = 50, 20, 2, 8, 16, 24
 
 
-def original_variables():
+def original_variables(E=E):  # noqa: N803
     """Names and shapes, written down from the original's source."""
     shapes = {
         "bert/embeddings/word_embeddings": (V, E),
@@ -77,11 +78,13 @@ def original_variables():
     return shapes
 
 
-def write_checkpoint(folder, leave_out=(), step=125000, **extra):
+def write_checkpoint(
+    folder, leave_out=(), step=125000, embedding_size=E, **extra
+):
     generator = np.random.default_rng(0)
     values = {
         name: generator.normal(scale=0.3, size=shape).astype("float32")
-        for name, shape in original_variables().items()
+        for name, shape in original_variables(embedding_size).items()
         if not name.startswith(tuple(leave_out) or ("-",))
     }
     values.update(extra)
@@ -91,7 +94,8 @@ def write_checkpoint(folder, leave_out=(), step=125000, **extra):
         for slot in ("adam_m", "adam_v")
     }
     folder.mkdir(exist_ok=True)
-    (folder / "albert_config.json").write_text(json.dumps(CONFIG))
+    config = {**CONFIG, "embedding_size": embedding_size}
+    (folder / "albert_config.json").write_text(json.dumps(config))
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         for name, value in {**values, **slots}.items():
             tf.compat.v1.get_variable(name, initializer=value)
@@ -150,7 +154,8 @@ def reference(values, inputs):
     )
     x = x + values["bert/embeddings/position_embeddings"][:length]
     x = layer_norm(x, values, "bert/embeddings/LayerNorm")
-    x = dense(x, "bert/encoder/embedding_hidden_mapping_in")
+    if x.shape[-1] != H:
+        x = dense(x, "bert/encoder/embedding_hidden_mapping_in")
 
     def heads(x):
         return x.reshape(*x.shape[:2], 2, H // 2).transpose(0, 2, 1, 3)
@@ -187,8 +192,7 @@ class Sizes:
     vocab_size, type_vocab_size = V, S
 
 
-def test_the_same_numbers_as_the_original(original):
-    values, folder = original
+def check_numbers(values, folder):
     pretrainer = load_preset(folder)
     assert type(pretrainer) is ka.AlbertPretrainer
     inputs = random_inputs(Sizes, "AlbertForPreTraining")
@@ -196,6 +200,20 @@ def test_the_same_numbers_as_the_original(original):
         our_outputs(pretrainer, inputs), reference(values, inputs), strict=True
     ):
         np.testing.assert_allclose(a, b, atol=5e-5, rtol=0)
+
+
+def test_the_same_numbers_as_the_original(original):
+    check_numbers(*original)
+
+
+@pytest.mark.once
+def test_equal_sizes_have_no_projection(tmp_path):
+    values = write_checkpoint(
+        tmp_path / "original",
+        leave_out=("bert/encoder/embedding_hidden",),
+        embedding_size=H,
+    )
+    check_numbers(values, tmp_path / "original")
 
 
 @pytest.mark.once
@@ -271,6 +289,10 @@ def test_the_vocabulary_beside_it(original, tokenizer):
     loaded = ka.AlbertTokenizer.from_preset(folder)
     assert loaded(["Wake me."]) == tokenizer(["Wake me."])
     (folder / "30k-clean.model").unlink()
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "我", "al"]
+    (folder / "vocab_chinese.txt").write_text("\n".join(vocabulary))
+    loaded = ka.AlbertTokenizer.from_preset(folder)
+    assert [list(ids) for ids in loaded(["我 AL"])] == [[5, 6]]
     (folder / "vocab_chinese.txt").write_text("[PAD]\n")
-    with pytest.raises(ValueError, match="WordPiece"):
+    with pytest.raises(ValueError, match="vocab_chinese.*lacks"):
         ka.AlbertTokenizer.from_preset(folder)

@@ -1,5 +1,7 @@
 """KerasHub's models give the same numbers here, and the other way round."""
 
+import json
+
 import keras
 import keras_nlp
 import numpy as np
@@ -7,8 +9,9 @@ import pytest
 
 import contracts
 import keras_albert as ka
+from huggingface_parity import random_inputs
 
-from .conftest import change_json, our_outputs, random_inputs
+from .conftest import change_json, our_outputs
 
 ARGUMENTS = {
     "vocabulary_size": 50,
@@ -119,6 +122,24 @@ def test_damaged_folders_are_refused(tmp_path):
     change_json(tmp_path / "config.json", module="os.path")
     with pytest.raises(ValueError, match="may only name classes"):
         ka.AlbertBackbone.from_preset(tmp_path)
+
+
+@pytest.mark.once
+def test_shards_lie_in_the_folder(tmp_path):
+    theirs = make_theirs("AlbertBackbone")
+    theirs.save_to_preset(str(tmp_path), max_shard_size=1e-5)
+    ours = ka.AlbertBackbone.from_preset(tmp_path)
+    np.testing.assert_array_equal(
+        keras.ops.convert_to_numpy(ours.token_embedding.embeddings),
+        keras.ops.convert_to_numpy(theirs.token_embedding.embeddings),
+    )
+    index = tmp_path / "model.weights.json"
+    content = json.loads(index.read_text())
+    for name in ("../a.weights.h5", "/etc/passwd", "missing.weights.h5"):
+        content["weight_map"] = {k: [name] for k in content["weight_map"]}
+        index.write_text(json.dumps(content))
+        with pytest.raises(ValueError, match=f"model.weights.json.*{name}"):
+            ka.AlbertBackbone.from_preset(tmp_path)
 
 
 @pytest.mark.once
