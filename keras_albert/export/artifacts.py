@@ -2,16 +2,6 @@
 
 import os
 
-import keras
-
-# The inputs of a file, in order; the last one is that of models that predict
-# the tokens at some positions.
-INPUT_NAMES = (
-    "token_ids",
-    "segment_ids",
-    "padding_mask",
-    "mask_positions",
-)
 # The inputs of a signature that takes texts.
 TEXT_INPUTS = ("text",)
 PAIR_INPUTS = ("text", "pair")
@@ -28,11 +18,6 @@ RUNTIMES = {
     ),
 }
 SUFFIXES = {"litert": ".tflite", "onnx": ".onnx", "saved_model": ""}
-
-
-def model_input_names(model: keras.Model) -> tuple[str, ...]:
-    """The names of a model's inputs, in the order of a file."""
-    return tuple(name for name in INPUT_NAMES if name in model.input)
 
 
 def artifact_format(artifact: str) -> str:

@@ -18,7 +18,7 @@ def compare_outputs(model, artifact, expected, actual):
         model: the task, or an `AlbertBackbone`.
         artifact: string, the path, for messages.
         expected: list of dictionaries of the model's outputs, one an
-            example; the name of an only output may be `None`.
+            example.
         actual: list of dictionaries of the file's.
 
     Returns:
@@ -29,13 +29,10 @@ def compare_outputs(model, artifact, expected, actual):
     """
     wanted = set(expected[0])
     given = set(actual[0]) - {_LABELS}
-    if wanted == {None} and len(given) == 1:
-        (name,) = given
-        expected = [{name: x[None]} for x in expected]
-    elif wanted != given:
+    if wanted != given:
         raise VerificationError(
             f"{artifact!r} must have the outputs of the model, "
-            f"{', '.join(sorted(map(str, wanted)))}. It has "
+            f"{', '.join(sorted(wanted))}. It has "
             f"{', '.join(sorted(given))}; was it exported from this model?"
         )
     results = {}
@@ -85,14 +82,13 @@ def label_agreement(model, expected, actual, margin):
         kind = _kind(model, name)
         if kind is None:
             continue
-        given = name if name is not None else next(iter(actual[0]))
         wanted = [x[name] for x in expected]
         scale = 1.0
         if kind == "logits":
             squares = np.concatenate([np.square(x).ravel() for x in wanted])
             scale = max(float(np.sqrt(squares.mean())), 1e-12)
         for e, a in zip(wanted, actual, strict=True):
-            one, other = e.reshape(-1, e.shape[-1]), a[given]
+            one, other = e.reshape(-1, e.shape[-1]), a[name]
             other = other.reshape(one.shape)
             if kind == "several":
                 same.append(((one >= 0.5) == (other >= 0.5)).all(axis=-1))
@@ -115,9 +111,6 @@ def _kind(model, name):
     """How labels follow from an output: by logits, by probabilities, not."""
     if name == "probabilities":
         return "several" if getattr(model, "multi_label", False) else "one"
-    if name in ("start_logits", "end_logits", "mlm", "sop"):
-        return "logits"
-    # A masked LM's.
-    if name is None and "mask_positions" in model.input:
+    if name in ("start_logits", "end_logits", "logits", "mlm", "sop"):
         return "logits"
     return None

@@ -5,7 +5,7 @@ import contextlib
 import keras
 import numpy as np
 
-from keras_albert.export.artifacts import model_input_names
+from keras_albert.export.litert_conversion import input_names, named_outputs
 from keras_albert.tasks.task import batches_by_length
 
 MINIMUM_EXAMPLES = 200
@@ -86,7 +86,7 @@ def text_features(model, texts, longest=None):
             packed = {
                 name: np.asarray(keras.ops.convert_to_numpy(value))
                 for name, value in preprocessor(chosen, y=None).items()
-                if name in model_input_names(model)
+                if name in input_names(model)
             }
             for place, row in enumerate(rows):
                 tokens = int(packed["padding_mask"][place].sum())
@@ -146,10 +146,7 @@ def tokens_of_length(model, tokens, generator):
         "padding_mask": np.ones((1, tokens)),
         "mask_positions": np.arange(tokens)[None],
     }
-    return {
-        name: features[name].astype("int32")
-        for name in model_input_names(model)
-    }
+    return {name: features[name].astype("int32") for name in input_names(model)}
 
 
 def cut(features, shapes):
@@ -198,11 +195,9 @@ def model_outputs(model, features):
 
     Returns:
         list of dictionaries of float32 arrays, each with a first dimension
-        of 1, outputs of tokens cut to the tokens. An output that has no name
-        in the model is `"probabilities"` when the model tells how to get
-        them, else `None`.
+        of 1, outputs of tokens cut to the tokens.
     """
-    names = model_input_names(model)
+    names = input_names(model)
     sizes = {n: max(x[n].shape[1] for x in features) for n in names}
     shapes = {name: [1, size] for name, size in sizes.items()}
     rows = [padded(example, shapes) for example in features]
@@ -212,12 +207,7 @@ def model_outputs(model, features):
     results = [{} for _ in features]
     for rows, part in batches_by_length(batch):
         outputs = keras.Model.predict_on_batch(model, part)
-        if not isinstance(outputs, dict):
-            if hasattr(model, "probabilities"):
-                outputs = {"probabilities": model.probabilities(outputs)}
-            else:
-                outputs = {None: outputs}
-        for name, values in outputs.items():
+        for name, values in named_outputs(model, outputs).items():
             values = keras.ops.convert_to_numpy(values)
             for row, value in zip(rows, values, strict=False):
                 value = np.asarray(value, dtype="float32")[None]

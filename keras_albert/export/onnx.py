@@ -9,13 +9,13 @@ import tempfile
 
 import keras
 
-from keras_albert.export.artifacts import model_input_names
 from keras_albert.export.litert import (
     check_choice,
     check_exportable,
     check_writable,
     write_whole,
 )
+from keras_albert.export.litert_conversion import INPUT_NAMES, input_names
 from keras_albert.export.onnx_graph import (
     capture_loop_invariants,
     name_dimensions,
@@ -106,7 +106,7 @@ def convert(
     import tensorflow as tf
     import tf2onnx
 
-    names = model_input_names(model)
+    names = input_names(model)
 
     def compute(*tensors):
         outputs = inference_outputs(
@@ -114,11 +114,9 @@ def convert(
         )
         return {name: tf.identity(x, name) for name, x in outputs.items()}
 
-    lengths = {name: sequence_length for name in names} | {
-        "mask_positions": None
-    }
+    lengths = dict.fromkeys(INPUT_NAMES, sequence_length)
     signature = [
-        tf.TensorSpec([None, lengths[name]], "int32", name=name)
+        tf.TensorSpec([None, lengths.get(name)], "int32", name=name)
         for name in names
     ]
     proto, _ = tf2onnx.convert.from_function(

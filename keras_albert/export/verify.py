@@ -12,9 +12,9 @@ from keras_albert.export.artifacts import (
     TEXT_INPUTS,
     artifact_bytes,
     artifact_format,
-    model_input_names,
 )
 from keras_albert.export.differences import compare_outputs, label_agreement
+from keras_albert.export.litert_conversion import input_names
 from keras_albert.export.report import Report, VerificationError
 from keras_albert.export.runtime_process import RuntimeProcess
 from keras_albert.tasks.loading import load_preset
@@ -340,7 +340,7 @@ def _check_targets(model, examples, targets):
 
 def _signatures(model, artifact, signatures):
     """The signature of ids, or `None`, and those of texts by their kind."""
-    names = set(model_input_names(model))
+    names = set(input_names(model))
     ids, texts = None, {}
     for signature, description in signatures.items():
         inputs = set(description["inputs"])
@@ -357,7 +357,7 @@ def _signatures(model, artifact, signatures):
         )
         raise VerificationError(
             f"{artifact!r} must have a signature with the model's inputs "
-            f"{', '.join(model_input_names(model))}, or with `text`. It has "
+            f"{', '.join(input_names(model))}, or with `text`. It has "
             f"{found or 'none'}; was it exported from this model?"
         )
     if ids is None and getattr(model, "preprocessor", None) is None:
