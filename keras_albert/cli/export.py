@@ -11,7 +11,7 @@ def add_arguments(parser):
     formats = ("litert", "onnx", "saved_model")
     add("--to", required=True, choices=formats, help="format")
     add("-o", "--output", required=True, metavar="PATH", help="file or folder")
-    kinds = ("none", "float16", "int8")
+    kinds = ("none", "float16", "int8", "int4")
     add("--quantization", choices=kinds, help="of the weights; litert [none]")
     layouts = ("rolled", "unrolled")
     add("--layout", choices=layouts, help="litert [rolled]")

@@ -18,7 +18,7 @@ from keras_albert.tasks.loading import load_preset
 __all__ = ["INPUT_NAMES", "to_litert"]
 
 LAYOUTS = ("rolled", "unrolled")
-QUANTIZATIONS = (None, "float16", "int8")
+QUANTIZATIONS = (None, "float16", "int8", "int4")
 
 
 def to_litert(

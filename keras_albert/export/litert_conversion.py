@@ -3,6 +3,7 @@
 import struct
 import tempfile
 
+from keras_albert.export.quantize import quantize_weights
 from keras_albert.export.tasks_metadata import add_tasks_metadata
 from keras_albert.models.rolled import rolled_outputs, unrolled_outputs
 
@@ -109,11 +110,15 @@ def convert(model, layout="rolled", sequence_length=None, quantization=None):
         )
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        if quantization is not None:
+        if quantization in ("float16", "int8"):
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if quantization == "float16":
             converter.target_spec.supported_types = [tf.float16]
-        content = in_documented_order(converter.convert())
+        content = converter.convert()
+    if quantization == "int4":
+        backbone = getattr(model, "backbone", model)
+        content = quantize_weights(content, backbone)
+    content = in_documented_order(content)
     tokenizer = getattr(getattr(model, "preprocessor", None), "tokenizer", None)
     if layout == "unrolled" and tokenizer is not None:
         content = add_tasks_metadata(
