@@ -105,9 +105,9 @@ def to_litert(
         "inputs": inputs,
         "quantization": quantization,
     }
-    _check_choice("layout", layout, LAYOUTS)
-    _check_choice("inputs", inputs, INPUTS)
-    _check_choice("quantization", quantization, QUANTIZATIONS)
+    check_choice("layout", layout, LAYOUTS)
+    check_choice("inputs", inputs, INPUTS)
+    check_choice("quantization", quantization, QUANTIZATIONS)
     if layout == "unrolled" and inputs == "text":
         raise ValueError(
             "`inputs='text'` needs the layout 'rolled'. Received: "
@@ -126,7 +126,7 @@ def to_litert(
     return path
 
 
-def _check_choice(name, value, choices):
+def check_choice(name, value, choices):
     if value not in choices:
         raise ValueError(
             f"`{name}` must be one of {', '.join(map(repr, choices))}. "
@@ -141,6 +141,31 @@ def check_exportable(model, sequence_length):
         raise ValueError(
             "The model must be an AlbertBackbone or a task on one. Received: "
             f"{type(model).__name__}."
+        )
+    if model is not backbone and not hasattr(model, "inference_outputs"):
+        raise ValueError(
+            "The model must be a task that can be exported: one that tells "
+            "by `inference_outputs` what a file gives. Received: an "
+            f"{type(model).__name__}, which does not; export its backbone."
+        )
+    preprocessor = getattr(model, "preprocessor", None)
+    aside = preprocessor._flatten_layers() if preprocessor else ()
+    aside = {id(layer) for layer in aside}
+    unbuilt = [
+        layer.name
+        for layer in model._flatten_layers(include_self=False)
+        if not layer.built and id(layer) not in aside
+    ]
+    if unbuilt:
+        raise ValueError(
+            "All layers of the model must be built. Those named "
+            f"{', '.join(unbuilt)} are not; call the model once."
+        )
+    labels = getattr(model, "labels", None)
+    if labels is not None and len(labels) != model.num_classes:
+        raise ValueError(
+            "`labels` must name each class once. The model has "
+            f"{len(labels)} labels for {model.num_classes} classes."
         )
     if is_quantized(model):
         raise ValueError(

@@ -4,6 +4,7 @@ One tensorflow-text operator a text, the rest are builtin operators. Nothing
 is padded: a short text costs a short text.
 """
 
+from keras_albert.export.artifacts import PAIR_INPUTS, TEXT_INPUTS
 from keras_albert.export.litert_conversion import (
     SIGNATURE,
     inference_function,
@@ -12,7 +13,6 @@ from keras_albert.export.litert_conversion import (
 from keras_albert.preprocessing.normalizer import splitting_model
 
 PAIR_SIGNATURE = "pair"
-TEXT_NAMES = ("text", "text_pair")
 
 
 def text_signatures(model, sequence_length):
@@ -47,8 +47,8 @@ def text_signatures(model, sequence_length):
 
     variables = variables_of(model)
     return {
-        SIGNATURE: (function(TEXT_NAMES[:1]), variables),
-        PAIR_SIGNATURE: (function(TEXT_NAMES), variables),
+        SIGNATURE: (function(TEXT_INPUTS), variables),
+        PAIR_SIGNATURE: (function(PAIR_INPUTS), variables),
     }
 
 
