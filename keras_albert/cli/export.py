@@ -27,6 +27,7 @@ def add_arguments(parser):
     add("--quantization", choices=kinds, help="auto: the smallest good [none]")
     layouts = ("rolled", "unrolled")
     add("--layout", choices=layouts, help="[rolled; onnx unrolled]")
+    add("--inputs", choices=("ids", "text"), help="litert [ids]")
     add("--sequence-length", type=int, metavar="N", help="[any length]")
     add("--no-verify", action="store_true", help="leave the check out")
     add_gate(parser)
@@ -59,13 +60,18 @@ def _options(args):
         "quantization": args.quantization,
         "layout": args.layout,
         "sequence_length": args.sequence_length,
+        "inputs": args.inputs,
     }
     options = {n: x for n, x in options.items() if x not in (None, "none")}
-    if options and args.to == "saved_model":
-        names = ", ".join("--" + name.replace("_", "-") for name in options)
+    taken = {
+        "saved_model": (),
+        "onnx": ("quantization", "layout", "sequence_length"),
+    }
+    taken = taken.get(args.to, options)
+    wrong = ["--" + n.replace("_", "-") for n in options if n not in taken]
+    if wrong:
         raise ValueError(
-            f"{names} must come with --to litert or onnx. Received: --to "
-            "saved_model; leave it out."
+            f"--to {args.to} does not take {', '.join(wrong)}; leave it out."
         )
     return options
 

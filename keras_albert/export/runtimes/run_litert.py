@@ -45,12 +45,12 @@ def _interpreter(artifact, threads):
         if "TFText>" not in str(error):
             raise
     from tensorflow.lite.python.interpreter import InterpreterWithCustomOps
-    from tensorflow_text.python.ops import tflite_registrar
+    from tensorflow_text import tflite_registrar
 
     return InterpreterWithCustomOps(
-        artifact,
+        tflite_registrar.SELECT_TFTEXT_OPS,
+        model_path=artifact,
         num_threads=threads,
-        custom_op_registerers=tflite_registrar.SELECT_TFTEXT_OPS,
     )
 
 
