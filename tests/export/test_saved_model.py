@@ -76,7 +76,7 @@ def test_served_by_tensorflow_alone(model, folder, run_python):
     calls = [
         ("text", {"text": TEXTS}),
         (
-            "text_pair",
+            "pair",
             dict(zip(("text", "pair"), zip(*PAIRS, strict=True), strict=True)),
         ),
         (
@@ -139,13 +139,13 @@ def test_the_gate_runs_texts_too(model, folder):
     report = verify(model, folder)
     assert report.passed and report.quantization == "float32"
     assert set(report.outputs) == {"probabilities", "probabilities of text"}
-    assert report.inputs["text_pair"] == ["text", "pair"]
+    assert report.inputs["pair"] == ["text", "pair"]
 
 
 # === TensorFlow Serving ===
 
 
-@pytest.mark.parametrize("name", ["text", "text_pair", "ids"])
+@pytest.mark.parametrize("name", ["text", "pair", "ids"])
 def test_requests_fit_the_signatures(signatures, name):
     """What TensorFlow Serving makes of a request, without the server."""
     request = json.loads((SERVING / f"request_{name}.json").read_text())
@@ -174,6 +174,6 @@ def test_the_servers_configuration_names_what_is_there():
     config = (SERVING / "models.config").read_text()
     documentation = (SERVING / "README.md").read_text()
     assert 'name: "albert"' in config and "base_path:" in config
-    for name in ("request_text", "request_text_pair", "request_ids"):
+    for name in ("request_text", "request_pair", "request_ids"):
         assert f"{name}.json" in documentation
     assert "/v1/models/albert:predict" in documentation
