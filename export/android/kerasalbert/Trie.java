@@ -22,10 +22,10 @@ final class Trie {
       size += strings[i].length();
     }
     Arrays.sort(keys, 0, count, (a, b) -> strings[a].compareTo(strings[b]));
-    values = new int[size];
-    depths = new int[size];
-    units = new char[size];
-    children = new int[size + 1];
+    int[] values = new int[size];
+    int[] depths = new int[size];
+    char[] units = new char[size];
+    int[] children = new int[size + 1];
     // A node's strings are a range of keys, with its prefix in common.
     int[] lows = new int[size];
     int[] ends = new int[size];
@@ -47,6 +47,10 @@ final class Trie {
       }
       children[node + 1] = nodes;
     }
+    this.values = Arrays.copyOf(values, nodes);
+    this.depths = Arrays.copyOf(depths, nodes);
+    this.units = Arrays.copyOf(units, nodes);
+    this.children = Arrays.copyOf(children, nodes + 1);
   }
 
   /** The child of a node by a UTF-16 code unit, or -1. */
