@@ -13,7 +13,8 @@ def add_arguments(parser):
     add("-o", "--output", required=True, metavar="PATH", help="file or folder")
     kinds = ("none", "float16", "int8")
     add("--quantization", choices=kinds, help="of the weights; litert [none]")
-    add("--layout", choices=("rolled",), help="litert [rolled]")
+    layouts = ("rolled", "unrolled")
+    add("--layout", choices=layouts, help="litert [rolled]")
     add("--sequence-length", type=int, metavar="N", help="litert [any length]")
 
 

@@ -68,7 +68,7 @@ def save_signatures(model, folder):
     def compute(inputs):
         outputs = backbone(inputs, training=False)
         if model is not backbone:
-            outputs = model.inference_outputs(outputs)
+            outputs = model.inference_outputs(outputs, inputs)
         return outputs
 
     module = tf.Module()

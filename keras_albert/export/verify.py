@@ -1,5 +1,6 @@
 """Proof that an exported file computes what the model computes."""
 
+import contextlib
 import dataclasses
 import importlib.util
 import json
@@ -11,7 +12,12 @@ import tempfile
 import keras
 import numpy as np
 
-from keras_albert.export.litert import INPUT_NAMES
+from keras_albert.export.litert_conversion import (
+    INPUT_NAMES,
+    POSITIONS_NAME,
+    fixed_length,
+    named_outputs,
+)
 from keras_albert.tasks.loading import load_preset
 from keras_albert.tasks.task import batches_by_length
 
@@ -45,7 +51,16 @@ TOLERANCES = {
 }
 # Outputs that are no probabilities have a scale of their own: their |Δ| is
 # taken relative to the root mean square of the model's output.
-_RELATIVE_OUTPUTS = ("sequence_output", "pooled_output")
+_RELATIVE_OUTPUTS = (
+    "sequence_output",
+    "pooled_output",
+    "logits",
+    "mlm",
+    "sop",
+    "start_logits",
+    "end_logits",
+    "embeddings",
+)
 
 
 class VerificationError(ValueError):
@@ -180,8 +195,9 @@ def verify(
     format_ = artifact_format(artifact)
     if not isinstance(model, keras.Model):
         model = load_preset(model, dtype="float32")
-    texts, features = example_features(model, examples)
-    measured, actual = _run(model, artifact, format_, features, texts)
+    longest = _fixed_length(artifact, format_)
+    texts, features = example_features(model, examples, longest=longest)
+    measured, actual = _run(model, artifact, format_, features, texts, longest)
     expected = model_outputs(model, features)
     report = _compare(model, artifact, format_, expected, actual, measured)
     if not report.passed:
@@ -221,6 +237,14 @@ def artifact_format(artifact: str) -> str:
     )
 
 
+def _fixed_length(artifact, format_):
+    """The only length that an artifact takes, or `None` for any."""
+    if format_ != "litert":
+        return None
+    with open(artifact, "rb") as file:
+        return fixed_length(file.read())
+
+
 def _artifact_bytes(artifact):
     if os.path.isfile(artifact):
         return os.path.getsize(artifact)
@@ -231,13 +255,14 @@ def _artifact_bytes(artifact):
     )
 
 
-def example_features(model, examples=None, seed=0):
+def example_features(model, examples=None, seed=0, longest=None):
     """The inputs that artifact and model are compared on.
 
     Args:
         model: a task or an `AlbertBackbone`.
         examples: list of strings or pairs, or `None`, see `verify`.
         seed: int, of the default examples.
+        longest: optional int, tokens that examples are cut to.
 
     Returns:
         The texts, or `None`, and a list of dictionaries of `(1, tokens)`
@@ -250,10 +275,22 @@ def example_features(model, examples=None, seed=0):
                 "A model without a preprocessor cannot take texts. Pass "
                 "`examples=None`, or the model with its preprocessor."
             )
-        return None, _random_features(model, seed)
-    if examples is None:
-        examples = default_texts(preprocessor, seed)
-    return examples, [_unpadded(preprocessor, text) for text in examples]
+        return None, _random_features(model, seed, longest)
+    with _at_most(preprocessor, longest):
+        if examples is None:
+            examples = default_texts(preprocessor, seed)
+        return examples, [_unpadded(preprocessor, text) for text in examples]
+
+
+@contextlib.contextmanager
+def _at_most(preprocessor, longest):
+    """Has a preprocessor cut texts to a length meanwhile."""
+    before = preprocessor.sequence_length
+    preprocessor.sequence_length = min(before, longest or before)
+    try:
+        yield
+    finally:
+        preprocessor.sequence_length = before
 
 
 def _unpadded(preprocessor, text):
@@ -299,10 +336,10 @@ def default_texts(preprocessor, seed=0):
     return texts
 
 
-def _random_features(model, seed):
+def _random_features(model, seed, longest=None):
     backbone = getattr(model, "backbone", model)
     generator = np.random.default_rng(seed)
-    longest = backbone.max_sequence_length
+    longest = longest or backbone.max_sequence_length
     lengths = generator.integers(2, min(48, longest) + 1, MINIMUM_EXAMPLES)
     lengths[:2] = 2, longest
     features = []
@@ -317,6 +354,8 @@ def _random_features(model, seed):
                 "padding_mask": np.ones((1, tokens)),
             }
         )
+        if POSITIONS_NAME in model.input:
+            features[-1][POSITIONS_NAME] = second - np.ones((1, 1))
     return [
         {name: x.astype("int32") for name, x in example.items()}
         for example in features
@@ -342,27 +381,25 @@ def model_outputs(model, features):
                 for x in features
             ]
         )
-        for name in INPUT_NAMES
+        if name in INPUT_NAMES
+        else np.concatenate([x[name] for x in features])
+        for name in features[0]
     }
     results = {}
     for rows, batch in batches_by_length(padded):
         outputs = keras.Model.predict_on_batch(model, batch)
-        if not isinstance(outputs, dict):
-            probabilities = model.probabilities(outputs)
-            outputs = {
-                "probabilities": keras.ops.convert_to_numpy(probabilities)
-            }
-        for name, values in outputs.items():
+        for name, values in named_outputs(model, outputs).items():
+            values = keras.ops.convert_to_numpy(values)
             by_row = results.setdefault(name, [None] * len(features))
             for row, value in zip(rows, values, strict=False):
                 tokens = features[row]["token_ids"].shape[1]
-                if name == "sequence_output":
+                if value.ndim == 2 or name in ("start_logits", "end_logits"):
                     value = value[:tokens]
                 by_row[row] = np.asarray(value, dtype="float32")[None]
     return results
 
 
-def _run(model, artifact, format_, features, texts):
+def _run(model, artifact, format_, features, texts, longest=None):
     script, package, distribution = RUNTIMES[format_]
     if importlib.util.find_spec(package) is None:
         raise ImportError(
@@ -370,7 +407,8 @@ def _run(model, artifact, format_, features, texts):
             "`pip install keras-albert[export]`."
         )
     backbone = getattr(model, "backbone", model)
-    tokens = min(LATENCY_TOKENS, backbone.max_sequence_length)
+    longest = longest or backbone.max_sequence_length
+    tokens = min(LATENCY_TOKENS, longest)
     generator = np.random.default_rng(0)
     arrays = {
         "latency/token_ids": generator.integers(
@@ -379,6 +417,8 @@ def _run(model, artifact, format_, features, texts):
         "latency/segment_ids": np.zeros((1, tokens)),
         "latency/padding_mask": np.ones((1, tokens)),
     }
+    if POSITIONS_NAME in model.input:
+        arrays[f"latency/{POSITIONS_NAME}"] = np.zeros((1, 1))
     for index, example in enumerate(features):
         for name, value in example.items():
             arrays[f"{name}/{index}"] = value
@@ -504,9 +544,11 @@ def _compare(model, artifact, format_, expected, actual, measured):
 def _label_agreement(model, expected, actual, margin):
     if "probabilities" not in expected or model.num_classes == 1:
         return None, None
-    wanted = np.concatenate(expected["probabilities"])
-    came = np.concatenate(actual["probabilities"])
-    if model.multi_label:
+    wanted, came = (
+        np.concatenate([x.reshape(-1, model.num_classes) for x in outputs])
+        for outputs in (expected["probabilities"], actual["probabilities"])
+    )
+    if getattr(model, "multi_label", False):
         same = ((wanted >= 0.5) == (came >= 0.5)).all(axis=-1)
         clear = (np.abs(wanted - 0.5) > margin).all(axis=-1)
     else:

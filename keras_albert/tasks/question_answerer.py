@@ -65,12 +65,24 @@ class AlbertQuestionAnswerer(AlbertTask, keras_nlp.models.Task):
 
         # === Functional model ===
         inputs = backbone.input
-        logits = self.span_dense(backbone(inputs)["sequence_output"])
-        outputs = {
+        outputs = self.inference_outputs(backbone(inputs))
+        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+
+    def inference_outputs(self, backbone_outputs, inputs=None):
+        """What the model, and an exported file, give.
+
+        Args:
+            backbone_outputs: the dictionary of the backbone's outputs.
+            inputs: the dictionary of the model's inputs.
+
+        Returns:
+            The dictionary of outputs, see the class.
+        """
+        logits = self.span_dense(backbone_outputs["sequence_output"])
+        return {
             "start_logits": logits[:, :, 0],
             "end_logits": logits[:, :, 1],
         }
-        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
     def compile(self, *args, loss_weights=None, **kwargs):
         """Configures training; see `AlbertTask.compile`.

@@ -374,7 +374,7 @@ def test_a_failure_leaves_what_was_there(models, tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["model.tflite"]
 
     monkeypatch.undo()
-    monkeypatch.setattr(litert, "convert_rolled", no_room)
+    monkeypatch.setattr(litert, "convert", no_room)
     with pytest.raises(OSError, match="No space left"):
         to_litert(models["one group"], path)
     assert path.read_bytes() == b"before"

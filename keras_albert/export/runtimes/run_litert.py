@@ -10,7 +10,23 @@ from measure import measure
 def load(artifact, threads):
     """Opens a file; see `measure.measure`."""
     interpreter = Interpreter(artifact, num_threads=threads)
-    run = interpreter.get_signature_runner("serving_default")
+    runner = interpreter.get_signature_runner("serving_default")
+    fixed = runner.get_input_details()["token_ids"]["shape_signature"][1]
+
+    def run(**inputs):
+        tokens = inputs["token_ids"].shape[1]
+        missing = max(0, int(fixed) - tokens)
+        if not missing:
+            return runner(**inputs)
+        for name in ("token_ids", "segment_ids", "padding_mask"):
+            inputs[name] = np.pad(inputs[name], ((0, 0), (0, missing)))
+        return {
+            name: x[:, :tokens] if is_per_token(name, x) else x
+            for name, x in runner(**inputs).items()
+        }
+
+    def is_per_token(name, output):
+        return output.ndim == 3 or name in ("start_logits", "end_logits")
 
     def details():
         dtypes = {
