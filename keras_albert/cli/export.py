@@ -16,6 +16,8 @@ def add_arguments(parser):
     layouts = ("rolled", "unrolled")
     add("--layout", choices=layouts, help="litert [rolled]")
     add("--sequence-length", type=int, metavar="N", help="litert [any length]")
+    add("--bundle", metavar="DIR", help="with what a device needs beside it")
+    add("--web", metavar="DIR", help="a page to try it; litert classifiers")
 
 
 def run(args):
@@ -44,3 +46,12 @@ def run(args):
     }[args.to]
     write(args.model, args.output, **options)
     print(f"{args.output}\t{size_of(args.output)} bytes")
+    if args.bundle or args.web:
+        report = export.verify(args.model, args.output)
+    for write, folder in (
+        (export.to_bundle, args.bundle),
+        (export.to_web, args.web),
+    ):
+        if folder:
+            write(args.model, args.output, folder, report=report)
+            print(f"{folder}\t{size_of(folder)} bytes")
