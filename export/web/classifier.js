@@ -109,7 +109,10 @@ async function loadMediaPipe(model) {
     runtime: "MediaPipe",
     takesPairs: false,
     async run(text) {
-      const [{ categories }] = classifier.classify(text).classifications;
+      // MediaPipe would end the text at a NUL. To the tokenizer that is an
+      // unknown character, as is this one, which is for private use.
+      const whole = text.replaceAll("\0", "\u{10FFFD}");
+      const [{ categories }] = classifier.classify(whole).classifications;
       const scores = [];
       for (const { index, score } of categories) scores[index] = score;
       return { scores, tokens: null };

@@ -56,12 +56,8 @@ def to_bundle(
         OSError: if the folder cannot be written.
     """
     artifact = os.fspath(artifact)
-    format_ = artifact_format(artifact)
-    if format_ not in ARTIFACT_FILES:
-        raise ValueError(
-            "A bundle must hold a `.tflite` or an `.onnx` file. Received: "
-            f"{artifact!r}, a SavedModel, which has the tokenizer inside."
-        )
+    signature = signature_of(artifact)
+    artifact_file = ARTIFACT_FILES[signature["format"]]
     if not isinstance(model, keras.Model):
         model = load_preset(model)
     tokenizer = getattr(getattr(model, "preprocessor", None), "tokenizer", None)
@@ -76,12 +72,9 @@ def to_bundle(
         contents[LABELS_FILE] = _labels_file(labels)
     if report is None:
         report = verify(model, artifact)
-    signature = _signature(artifact, format_)
     names = (MANIFEST_FILE, LABELS_FILE, *ARTIFACT_FILES.values())
     with whole_folder(folder, replaces=(VOCABULARY_FILE, *names)) as partial:
-        shutil.copyfile(
-            artifact, os.path.join(partial, ARTIFACT_FILES[format_])
-        )
+        shutil.copyfile(artifact, os.path.join(partial, artifact_file))
         for name, content in contents.items():
             with open(os.path.join(partial, name), "wb") as file:
                 file.write(content)
@@ -89,12 +82,12 @@ def to_bundle(
             "manifest_version": MANIFEST_VERSION,
             **_model_facts(model),
             "artifact": {
-                "file": ARTIFACT_FILES[format_],
+                "file": artifact_file,
                 **signature,
             },
             "tokenizer": _tokenizer_facts(model, tokenizer, signature),
-            "files": _files(partial, (ARTIFACT_FILES[format_], *contents)),
-            "report": _portable(report.to_dict(), ARTIFACT_FILES[format_]),
+            "files": _files(partial, (artifact_file, *contents)),
+            "report": _portable(report.to_dict(), artifact_file),
             "versions": _versions(),
         }
         path = os.path.join(partial, MANIFEST_FILE)
@@ -143,8 +136,28 @@ def _tokenizer_facts(model, tokenizer, signature):
     }
 
 
-def _signature(artifact, format_):
-    """Layout, and for each input and output its type and shape."""
+def signature_of(artifact: str | os.PathLike) -> dict:
+    """What runs an exported file, and what goes in and out.
+
+    Args:
+        artifact: string or path of a `.tflite` or `.onnx` file.
+
+    Returns:
+        `"format"`, `"layout"`, and for `"inputs"` and `"outputs"` a
+        dictionary of names to `"dtype"` and `"shape"`, -1 where any size
+        goes.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is of another format.
+    """
+    artifact = os.fspath(artifact)
+    format_ = artifact_format(artifact)
+    if format_ not in ARTIFACT_FILES:
+        raise ValueError(
+            "A bundle must hold a `.tflite` or an `.onnx` file. Received: "
+            f"{artifact!r}, a SavedModel, which has the tokenizer inside."
+        )
     if format_ == "onnx":
         return {"format": format_, **_onnx_signature(artifact)}
     facts = describe_litert(artifact)

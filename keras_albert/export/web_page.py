@@ -6,7 +6,7 @@ import shutil
 
 import keras
 
-from keras_albert.export.bundle import to_bundle
+from keras_albert.export.bundle import signature_of, to_bundle
 from keras_albert.presets.saving import whole_folder
 from keras_albert.tasks.loading import load_preset
 from keras_albert.tasks.text_classifier import AlbertTextClassifier
@@ -89,9 +89,10 @@ def to_web(
             f"{type(model).__name__}; `to_bundle` takes other tasks."
         )
     page = page_folder()
+    files = _runtime_files(page, signature_of(artifact))
     with whole_folder(folder, replaces=(*PAGE_FILES, "vendor")) as partial:
         manifest = to_bundle(model, artifact, partial, report=report)
-        for source, target in _runtime_files(page, manifest["artifact"]):
+        for source, target in files:
             target = os.path.join(partial, "vendor", target)
             os.makedirs(os.path.dirname(target), exist_ok=True)
             shutil.copyfile(source, target)
@@ -116,7 +117,8 @@ def page_folder() -> str:
 
 
 def _runtime_files(page, artifact):
-    """Source and target of each file of the runtime that the file needs."""
+    """The pairs of source and target of the runtime's files."""
+    files = []
     names = set(artifact["inputs"])
     if artifact["format"] != "litert" or "token_ids" not in names:
         raise ValueError(
@@ -134,7 +136,8 @@ def _runtime_files(page, artifact):
                 f"{os.path.join(page, 'node_modules')}. Found: "
                 f"{_version(root) or 'none'}. Run `npm ci` in {page}."
             )
-        yield os.path.join(root, name), target
+        files.append((os.path.join(root, name), target))
+    return files
 
 
 def _version(root):

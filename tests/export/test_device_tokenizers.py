@@ -73,9 +73,7 @@ def run_tokenizer(tmp_path_factory):
         # What Android has is the Java library of release 8 at most.
         compile_ = ["javac", "--release", "8", "-Xlint:all,-options", "-Werror"]
         subprocess.run([*compile_, "-d", classes, *sources], check=True)
-        return ["java", "-Xss512k", "-Dfile.encoding=UTF-8", "-cp", classes] + [
-            "Tokenize"
-        ]
+        return ["java", "-cp", classes, "Tokenize"]
 
     def run(language, *arguments, texts=(), code=0):
         if language not in commands:
