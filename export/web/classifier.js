@@ -5,6 +5,8 @@
 
 import { AlbertTokenizer, parseLabels } from "./tokenizer.js";
 
+const MANIFEST_VERSION = 1;
+
 /**
  * @typedef {Object} Result
  * @property {{label: string, score: number}[]} classes in the order of the
@@ -25,6 +27,12 @@ import { AlbertTokenizer, parseLabels } from "./tokenizer.js";
 export async function loadClassifier(folder = new URL("./", import.meta.url)) {
   const read = (name) => fetchWhole(new URL(name, new URL(folder, location)));
   const manifest = await (await read("manifest.json")).json();
+  if (manifest.manifest_version !== MANIFEST_VERSION) {
+    throw new Error(
+      `The manifest must be of version ${MANIFEST_VERSION}. Received: ` +
+        `${manifest.manifest_version}.`,
+    );
+  }
   const { artifact, tokenizer } = manifest;
   const [model, vocabulary, labels] = await Promise.all([
     read(artifact.file).then((response) => response.arrayBuffer()),
