@@ -1,3 +1,4 @@
+import gc
 import os
 import pathlib
 import sys
@@ -19,6 +20,18 @@ BACKEND = os.environ["KERAS_BACKEND"]
 TRAINING_BACKENDS = ("tensorflow", "jax", "torch")
 
 pytest.register_assert_rewrite("contracts")
+
+
+def pytest_collection_finish(session):
+    """Leaves what the imports made out of garbage collection.
+
+    Keras collects at each layer that is quantized, and that takes a second
+    with all the frameworks loaded.
+    """
+    import keras_albert.tasks  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(config, items):

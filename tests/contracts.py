@@ -45,6 +45,7 @@ def to_numpy(outputs):
 def predict(model, batch):
     """A model's outputs by name, however the backend runs it."""
     if keras.backend.backend() == "openvino":
+        batch = tree.map_structure(keras.ops.convert_to_numpy, batch)
         outputs = keras.Model.predict_on_batch(model, batch)
     else:
         # Operation by operation: the same weights, the same bits.

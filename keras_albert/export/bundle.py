@@ -8,9 +8,10 @@ import shutil
 
 import keras
 
+from keras_albert.export.artifacts import artifact_format
 from keras_albert.export.device_vocabulary import device_vocabulary
 from keras_albert.export.inspection import describe_litert
-from keras_albert.export.verify import artifact_format, verify
+from keras_albert.export.verify import verify
 from keras_albert.presets.saving import whole_folder
 from keras_albert.tasks.loading import load_preset
 from keras_albert.version import __version__

@@ -6,7 +6,17 @@ import sys
 
 import keras
 
-from keras_albert.export.litert_conversion import INPUT_NAMES, convert
+from keras_albert.export import litert_conversion
+from keras_albert.export.litert_conversion import (
+    INPUT_NAMES,
+    ids_signatures,
+    in_documented_order,
+    output_names,
+    unrolled_length,
+)
+from keras_albert.export.litert_text import text_signatures
+from keras_albert.export.quantize import quantize_weights
+from keras_albert.export.tasks_metadata import add_tasks_metadata
 from keras_albert.export.tensorflow_process import (
     is_plain_tensorflow,
     is_quantized,
@@ -18,7 +28,8 @@ from keras_albert.tasks.loading import load_preset
 __all__ = ["INPUT_NAMES", "to_litert"]
 
 LAYOUTS = ("rolled", "unrolled")
-QUANTIZATIONS = (None, "float16", "int8")
+INPUTS = ("ids", "text")
+QUANTIZATIONS = (None, "float16", "int8", "int4")
 
 
 def to_litert(
@@ -91,13 +102,21 @@ def to_litert(
     options = {
         "layout": layout,
         "sequence_length": sequence_length,
+        "inputs": inputs,
         "quantization": quantization,
     }
-    _check_choice("layout", layout, LAYOUTS)
-    _check_choice("inputs", inputs, ("ids",))
-    _check_choice("quantization", quantization, QUANTIZATIONS)
+    check_choice("layout", layout, LAYOUTS)
+    check_choice("inputs", inputs, INPUTS)
+    check_choice("quantization", quantization, QUANTIZATIONS)
+    if layout == "unrolled" and inputs == "text":
+        raise ValueError(
+            "`inputs='text'` needs the layout 'rolled'. Received: "
+            "layout='unrolled'; files of that layout carry the vocabulary "
+            "for MediaPipe, which takes texts."
+        )
     if isinstance(model, keras.Model):
         check_exportable(model, sequence_length)
+        check_takes_texts(model, inputs)
     check_writable(path)
     if is_plain_tensorflow(model):
         write_whole(path, convert(model, **options))
@@ -107,7 +126,7 @@ def to_litert(
     return path
 
 
-def _check_choice(name, value, choices):
+def check_choice(name, value, choices):
     if value not in choices:
         raise ValueError(
             f"`{name}` must be one of {', '.join(map(repr, choices))}. "
@@ -123,6 +142,31 @@ def check_exportable(model, sequence_length):
             "The model must be an AlbertBackbone or a task on one. Received: "
             f"{type(model).__name__}."
         )
+    if model is not backbone and not hasattr(model, "inference_outputs"):
+        raise ValueError(
+            "The model must be a task that can be exported: one that tells "
+            "by `inference_outputs` what a file gives. Received: an "
+            f"{type(model).__name__}, which does not; export its backbone."
+        )
+    preprocessor = getattr(model, "preprocessor", None)
+    aside = preprocessor._flatten_layers() if preprocessor else ()
+    aside = {id(layer) for layer in aside}
+    unbuilt = [
+        layer.name
+        for layer in model._flatten_layers(include_self=False)
+        if not layer.built and id(layer) not in aside
+    ]
+    if unbuilt:
+        raise ValueError(
+            "All layers of the model must be built. Those named "
+            f"{', '.join(unbuilt)} are not; call the model once."
+        )
+    labels = getattr(model, "labels", None)
+    if labels is not None and len(labels) != model.num_classes:
+        raise ValueError(
+            "`labels` must name each class once. The model has "
+            f"{len(labels)} labels for {model.num_classes} classes."
+        )
     if is_quantized(model):
         raise ValueError(
             "The model must have float weights. It was quantized with "
@@ -134,6 +178,19 @@ def check_exportable(model, sequence_length):
         raise ValueError(
             "`sequence_length` must lie between 1 and the model's "
             f"{positions} positions. Received: {sequence_length}."
+        )
+
+
+def check_takes_texts(model, inputs):
+    """Raises ValueError when texts are wanted of a model that takes none."""
+    if inputs != "text":
+        return
+    preprocessor = getattr(model, "preprocessor", None)
+    if getattr(preprocessor, "tokenizer", None) is None:
+        raise ValueError(
+            "`inputs='text'` needs a model with a preprocessor and its "
+            f"tokenizer. This {type(model).__name__} has none; export it "
+            "with `inputs='ids'`."
         )
 
 
@@ -179,10 +236,57 @@ def write_whole(path: str, content: bytes) -> None:
             os.remove(temporary)
 
 
+def convert(
+    model,
+    layout="rolled",
+    sequence_length=None,
+    inputs="ids",
+    quantization=None,
+):
+    """Converts a model on the TensorFlow backend, in this process.
+
+    Args:
+        model: a task or an `AlbertBackbone`, in float32.
+        layout: see `to_litert`.
+        sequence_length: see `to_litert`.
+        inputs: see `to_litert`.
+        quantization: see `to_litert`.
+
+    Returns:
+        bytes, the content of a `.tflite` file.
+    """
+    preprocessor = getattr(model, "preprocessor", None)
+    if inputs == "text":
+        signatures = text_signatures(
+            model, sequence_length or preprocessor.sequence_length
+        )
+    else:
+        if layout == "unrolled" and sequence_length is None:
+            sequence_length = unrolled_length(model)
+        signatures = ids_signatures(model, layout, sequence_length)
+    by_converter = None if quantization == "int4" else quantization
+    content = litert_conversion.convert(signatures, by_converter)
+    if quantization == "int4":
+        backbone = getattr(model, "backbone", model)
+        content = quantize_weights(content, backbone)
+    content = in_documented_order(content)
+    tokenizer = getattr(preprocessor, "tokenizer", None)
+    if layout == "unrolled" and tokenizer is not None:
+        content = add_tasks_metadata(
+            content,
+            name=type(model).__name__,
+            outputs=output_names(content),
+            vocabulary=tokenizer.proto,
+            labels=getattr(model, "labels", None),
+        )
+    return content
+
+
 def _main(folder, path, options):
     options = json.loads(options)
     model = load_preset(folder, dtype="float32")
     check_exportable(model, options["sequence_length"])
+    check_takes_texts(model, options["inputs"])
     write_whole(path, convert(model, **options))
 
 

@@ -3,7 +3,6 @@
 import struct
 import tempfile
 
-from keras_albert.export.tasks_metadata import add_tasks_metadata
 from keras_albert.models.rolled import rolled_outputs, unrolled_outputs
 
 # The order of the inputs in a file.
@@ -87,43 +86,59 @@ def fixed_length(content):
     return None
 
 
-def convert(model, layout="rolled", sequence_length=None, quantization=None):
-    """Converts a model on the TensorFlow backend, in this process.
+def ids_signatures(model, layout, sequence_length):
+    """The functions of a file that takes ids.
 
     Args:
         model: a task or an `AlbertBackbone`, in float32.
         layout: see `to_litert`.
         sequence_length: see `to_litert`.
-        quantization: see `to_litert`.
+
+    Returns:
+        See `save_for_conversion`.
+    """
+    import tensorflow as tf
+
+    compute = inference_function(model, layout)
+    names = input_names(model)
+    shape = [None, None] if sequence_length is None else [1, sequence_length]
+    shapes = dict.fromkeys(INPUT_NAMES, shape)
+    shapes[POSITIONS_NAME] = [None if n is None else 1 for n in shape]
+
+    function = tf.function(
+        lambda *tensors: compute(dict(zip(names, tensors, strict=True))),
+        input_signature=[
+            tf.TensorSpec(shapes[name], "int32", name=name) for name in names
+        ],
+    )
+    return {SIGNATURE: (function, variables_of(model))}
+
+
+def convert(signatures, quantization=None):
+    """Converts functions on the TensorFlow backend, in this process.
+
+    Args:
+        signatures: see `save_for_conversion`.
+        quantization: `None`, `"float16"` or `"int8"`, see `to_litert`.
 
     Returns:
         bytes, the content of a `.tflite` file.
     """
     import tensorflow as tf
 
-    if layout == "unrolled" and sequence_length is None:
-        sequence_length = unrolled_length(model)
     with tempfile.TemporaryDirectory() as folder:
-        save_for_conversion(
-            folder, {SIGNATURE: _ids_function(model, layout, sequence_length)}
+        save_for_conversion(folder, signatures)
+        converter = tf.lite.TFLiteConverter.from_saved_model(
+            folder, signature_keys=list(signatures)
         )
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        # tensorflow-text's tokenizer; there is no other.
+        converter.allow_custom_ops = True
         if quantization is not None:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if quantization == "float16":
             converter.target_spec.supported_types = [tf.float16]
-        content = in_documented_order(converter.convert())
-    tokenizer = getattr(getattr(model, "preprocessor", None), "tokenizer", None)
-    if layout == "unrolled" and tokenizer is not None:
-        content = add_tasks_metadata(
-            content,
-            name=type(model).__name__,
-            outputs=output_names(content),
-            vocabulary=tokenizer.proto,
-            labels=getattr(model, "labels", None),
-        )
-    return content
+        return converter.convert()
 
 
 def save_for_conversion(folder, signatures):
@@ -170,22 +185,9 @@ def inference_function(model, layout):
     return compute
 
 
-def _ids_function(model, layout, sequence_length):
-    import tensorflow as tf
-
-    compute = inference_function(model, layout)
-    names = input_names(model)
-    shape = [None, None] if sequence_length is None else [1, sequence_length]
-    shapes = dict.fromkeys(INPUT_NAMES, shape)
-    shapes[POSITIONS_NAME] = [None if n is None else 1 for n in shape]
-
-    function = tf.function(
-        lambda *tensors: compute(dict(zip(names, tensors, strict=True))),
-        input_signature=[
-            tf.TensorSpec(shapes[name], "int32", name=name) for name in names
-        ],
-    )
-    return function, [variable.value for variable in model.variables]
+def variables_of(model):
+    """What `save_for_conversion` must track of a model."""
+    return [variable.value for variable in model.variables]
 
 
 def _embedding_lookup(backbone):

@@ -13,6 +13,8 @@ import zipfile
 import flatbuffers
 import numpy as np
 
+from keras_albert.export import flatbuffer
+
 METADATA_NAME = "TFLITE_METADATA"
 VOCABULARY_FILE = "spiece.model"
 LABELS_FILE = "labels.txt"
@@ -189,7 +191,7 @@ def _write(builder, table):
 def _with_metadata(content, metadata):
     from tensorflow.lite.python import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromPackedBuf(content)
+    model = flatbuffer.unpack(content)
     buffer = schema.BufferT()
     buffer.data = np.frombuffer(metadata, dtype=np.uint8)
     entry = schema.MetadataT()
@@ -197,26 +199,7 @@ def _with_metadata(content, metadata):
     entry.buffer = len(model.buffers)
     model.buffers.append(buffer)
     model.metadata = [*(model.metadata or []), entry]
-    builder = _AligningBuilder(len(content) + 4 * len(metadata))
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())
-
-
-class _AligningBuilder(flatbuffers.Builder):
-    """Puts bytes where the schema wants them, at multiples of 16.
-
-    The generated Python code does not, and runtimes read the weights in
-    place.
-    """
-
-    def CreateNumpyVector(self, x):  # noqa: N802  The base class's name.
-        if x.itemsize != 1:
-            return super().CreateNumpyVector(x)
-        data = x.tobytes()
-        self.StartVector(1, len(data), 16)
-        self.head -= len(data)
-        self.Bytes[self.head : self.head + len(data)] = data
-        return self.EndVector()
+    return flatbuffer.pack(model)
 
 
 def _append_files(content, files):

@@ -12,6 +12,7 @@ from keras_albert.layers.encoder import (
     serialize_activation,
     weight_initializer,
 )
+from keras_albert.models.openvino import OpenVINOPrecisionMixin
 from keras_albert.presets.loading import DEFAULT_LEARNING_RATE, PresetMixin
 
 
@@ -21,7 +22,9 @@ def group_of_layer(layer_index, num_layers, num_groups):
 
 
 @keras.saving.register_keras_serializable(package="keras_albert")
-class AlbertBackbone(PresetMixin, keras_nlp.models.Backbone):
+class AlbertBackbone(
+    OpenVINOPrecisionMixin, PresetMixin, keras_nlp.models.Backbone
+):
     """ALBERT encoder (Lan et al. 2019, https://arxiv.org/abs/1909.11942).
 
     BERT's encoder with a factorized embedding and with cross-layer parameter

@@ -65,11 +65,11 @@ class AlbertQuestionAnswerer(AlbertTask, keras_nlp.models.Task):
 
         # === Functional model ===
         inputs = backbone.input
-        outputs = self.inference_outputs(backbone(inputs))
+        outputs = self.head_outputs(backbone(inputs))
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
     def inference_outputs(self, backbone_outputs, inputs=None):
-        """What the model, and an exported file, give.
+        """What an exported file gives, from the backbone's outputs.
 
         Args:
             backbone_outputs: the dictionary of the backbone's outputs.
@@ -78,6 +78,9 @@ class AlbertQuestionAnswerer(AlbertTask, keras_nlp.models.Task):
         Returns:
             The dictionary of outputs, see the class.
         """
+        return self.head_outputs(backbone_outputs)
+
+    def head_outputs(self, backbone_outputs):
         logits = self.span_dense(backbone_outputs["sequence_output"])
         return {
             "start_logits": logits[:, :, 0],

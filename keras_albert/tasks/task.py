@@ -5,6 +5,8 @@ import numpy as np
 from keras import tree
 
 from keras_albert.layers.embeddings import check_length
+from keras_albert.models.inference import ROLLED_BACKENDS, RolledInference
+from keras_albert.models.openvino import OpenVINOPrecisionMixin
 from keras_albert.preprocessing.packer import trim_padding
 from keras_albert.presets.loading import TaskPresetMixin
 
@@ -35,11 +37,14 @@ def check_token_ids(token_ids, backbone):
         )
 
 
-class AlbertTask(TaskPresetMixin):
+class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
     """The abstract base of the tasks, mixed into KerasHub's task classes.
 
     It adds to them: batches padded to what their texts need, ready tensors
     that pass a preprocessor, and early checks of what they are given.
+
+    A task whose outputs follow from the backbone's alone has a method
+    `head_outputs(backbone_outputs)` that computes them, without dropout.
     """
 
     def check_parts(self, backbone, preprocessor):
@@ -227,13 +232,32 @@ class AlbertTask(TaskPresetMixin):
         """
         order, outputs = [], []
         for rows, batch in batches_by_length(self._features(texts), batch_size):
-            output = keras.Model.predict_on_batch(self, batch)
+            output = self.compute_batch(batch)
             outputs.append(_first_rows(output, len(rows)))
             order.append(rows)
         inverse = np.argsort(np.concatenate(order))
         return tree.map_structure(
             lambda *parts: np.concatenate(parts)[inverse], *outputs
         )
+
+    def compute_batch(self, batch):
+        """The model's outputs for ready tensors, by the rolled stack.
+
+        Args:
+            batch: dictionary of `"token_ids"`, `"segment_ids"` and
+                `"padding_mask"`, each a `(batch, sequence)` int array.
+
+        Returns:
+            What `predict_on_batch` returns, NumPy arrays.
+        """
+        is_rolled = keras.backend.backend() in ROLLED_BACKENDS
+        if not is_rolled or not hasattr(self, "head_outputs"):
+            return keras.Model.predict_on_batch(self, batch)
+        inference = getattr(self, "_rolled_inference", None)
+        if inference is None:
+            inference = RolledInference(self.backbone, self.head_outputs, self)
+            self._rolled_inference = inference
+        return inference(batch)
 
     def _features(self, texts):
         if self.preprocessor is None:

@@ -224,6 +224,9 @@ class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
             return keras.ops.sigmoid(outputs)
         return keras.ops.softmax(outputs, axis=-1)
 
+    def head_outputs(self, backbone_outputs):
+        return self.output_dense(backbone_outputs["pooled_output"])
+
     def inference_outputs(self, backbone_outputs, inputs=None):
         """What an exported file gives, from the backbone's outputs.
 
@@ -234,8 +237,8 @@ class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
         Returns:
             `{"probabilities": (batch, num_classes)}` float32.
         """
-        pooled = backbone_outputs["pooled_output"]
-        return {"probabilities": self.probabilities(self.output_dense(pooled))}
+        outputs = self.head_outputs(backbone_outputs)
+        return {"probabilities": self.probabilities(outputs)}
 
     def _result(self, row, threshold):
         if self.num_classes == 1:

@@ -107,6 +107,9 @@ class AlbertTokenClassifier(AlbertTask, keras_nlp.models.Task):
         """
         return keras.ops.softmax(keras.ops.cast(outputs, "float32"), axis=-1)
 
+    def head_outputs(self, backbone_outputs):
+        return self.output_dense(backbone_outputs["sequence_output"])
+
     def inference_outputs(self, backbone_outputs, inputs=None):
         """What an exported file gives, from the backbone's outputs.
 
@@ -117,10 +120,8 @@ class AlbertTokenClassifier(AlbertTask, keras_nlp.models.Task):
         Returns:
             `{"probabilities": (batch, sequence, num_classes)}` float32.
         """
-        sequence = backbone_outputs["sequence_output"]
-        return {
-            "probabilities": self.probabilities(self.output_dense(sequence))
-        }
+        outputs = self.head_outputs(backbone_outputs)
+        return {"probabilities": self.probabilities(outputs)}
 
     def default_loss(self):
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)

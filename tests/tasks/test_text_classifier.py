@@ -336,7 +336,8 @@ def test_saving_keeps_what_it_was_compiled_with(make_classifier, tmp_path):
     classifier.train_on_batch(TEXTS, TARGETS)
     classifier.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
-    assert type(loaded.optimizer) is keras.optimizers.SGD
+    # A subclass on some backends.
+    assert isinstance(loaded.optimizer, keras.optimizers.SGD)
     state, expected = (
         [keras.ops.convert_to_numpy(v) for v in model.optimizer.variables]
         for model in (loaded, classifier)

@@ -1,43 +1,58 @@
 """Runs a `.tflite` file in LiteRT; see `measure.py`."""
 
-import sys
-
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
-from measure import measure
+from ai_edge_litert import interpreter as litert
+from measure import serve, shape_of
 
 
 def load(artifact, threads):
-    """Opens a file; see `measure.measure`."""
-    interpreter = Interpreter(artifact, num_threads=threads)
-    runner = interpreter.get_signature_runner("serving_default")
-    fixed = runner.get_input_details()["token_ids"]["shape_signature"][1]
-
-    def run(**inputs):
-        tokens = inputs["token_ids"].shape[1]
-        missing = max(0, int(fixed) - tokens)
-        if not missing:
-            return runner(**inputs)
-        for name in ("token_ids", "segment_ids", "padding_mask"):
-            inputs[name] = np.pad(inputs[name], ((0, 0), (0, missing)))
-        return {
-            name: x[:, :tokens] if is_per_token(name, x) else x
-            for name, x in runner(**inputs).items()
+    """Opens a file; see `measure.serve`."""
+    interpreter = _interpreter(artifact, threads)
+    runners = {
+        name: interpreter.get_signature_runner(name)
+        for name in interpreter.get_signature_list()
+    }
+    signatures = {
+        name: {
+            "inputs": {
+                key: shape_of(detail["shape_signature"])
+                for key, detail in runner.get_input_details().items()
+            },
+            "outputs": list(runner.get_output_details()),
         }
+        for name, runner in runners.items()
+    }
 
-    def is_per_token(name, output):
-        return output.ndim == 3 or name in ("start_logits", "end_logits")
-
-    def details():
-        dtypes = {
-            np.dtype(tensor["dtype"]).name
-            for tensor in interpreter.get_tensor_details()
-            if tensor["dtype"] is not np.bytes_
+    def run(signature, inputs):
+        given = {
+            name: np.array([text.encode() for text in value], dtype=object)
+            if isinstance(value, list)
+            else value
+            for name, value in inputs.items()
         }
-        return {"dtypes": sorted(dtypes)}
+        return runners[signature](**given)
 
-    return run, details
+    return signatures, run
+
+
+def _interpreter(artifact, threads):
+    try:
+        interpreter = litert.Interpreter(artifact, num_threads=threads)
+        interpreter.allocate_tensors()
+        return interpreter
+    except (RuntimeError, ValueError) as error:
+        # A file with the tokenizer inside; it needs one more library.
+        if "TFText>" not in str(error):
+            raise
+    from tensorflow.lite.python.interpreter import InterpreterWithCustomOps
+    from tensorflow_text import tflite_registrar
+
+    return InterpreterWithCustomOps(
+        tflite_registrar.SELECT_TFTEXT_OPS,
+        model_path=artifact,
+        num_threads=threads,
+    )
 
 
 if __name__ == "__main__":
-    measure(load, *sys.argv[1:])
+    serve(load)

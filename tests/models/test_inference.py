@@ -1,0 +1,72 @@
+"""The rolled program gives what the model predicts, whatever became of it."""
+
+import keras
+import numpy as np
+import pytest
+
+import contracts
+import keras_albert as ka
+
+TASKS = {
+    "classes": (ka.AlbertTextClassifier, {"num_classes": 3}),
+    "tokens": (ka.AlbertTokenClassifier, {"num_classes": 3}),
+    "spans": (ka.AlbertQuestionAnswerer, {}),
+    "masked tokens": (ka.AlbertMaskedLM, {}),
+}
+
+
+def make_task(config, name, dtype=None):
+    task_class, arguments = TASKS[name]
+    task = task_class(ka.AlbertBackbone(**config, dtype=dtype), **arguments)
+    contracts.randomize(task)
+    return task
+
+
+def assert_inference_is_prediction(task, config, tolerance=2e-6):
+    for rows, length in ((4, 12), (1, 5)):
+        batch = contracts.random_batch(config, rows, length)
+        if isinstance(task, ka.AlbertMaskedLM):
+            batch["mask_positions"] = np.ones((rows, 2), "int32")
+        received = task.compute_batch(batch)
+        assert all(
+            isinstance(x, np.ndarray) for x in keras.tree.flatten(received)
+        )
+        if not isinstance(received, dict):
+            received = {"outputs": received}
+        expected = contracts.predict(task, batch)
+        received = {n: np.asarray(x, "float32") for n, x in received.items()}
+        contracts.assert_same(received, expected, tolerance)
+
+
+@pytest.mark.inference
+@pytest.mark.parametrize("name", TASKS)
+def test_equals_prediction(shared, name):
+    task = make_task(shared, name)
+    assert_inference_is_prediction(task, shared)
+
+
+def test_weights_are_read_at_each_call(shared):
+    task = make_task(shared, "classes")
+    assert_inference_is_prediction(task, shared)
+    contracts.randomize(task, seed=5)
+    assert_inference_is_prediction(task, shared)
+
+
+def test_adapters_and_quantization(shared):
+    task = make_task(shared, "classes")
+    before = task.compute_batch(contracts.random_batch(shared))
+    task.backbone.enable_lora(2)
+    contracts.randomize(task, seed=5)
+    assert_inference_is_prediction(task, shared)
+    task = make_task(shared, "classes")
+    assert_inference_is_prediction(task, shared)
+    task.quantize("int8")
+    after = task.compute_batch(contracts.random_batch(shared))
+    assert not np.array_equal(before, after)
+    # Rounding of activations, where sums differ in their last bit.
+    assert_inference_is_prediction(task, shared, tolerance=2e-2)
+
+
+def test_mixed_precision(shared):
+    task = make_task(shared, "classes", dtype="mixed_bfloat16")
+    assert_inference_is_prediction(task, shared, tolerance=5e-2)
