@@ -10,6 +10,7 @@ import pytest
 
 import contracts
 import keras_albert as ka
+from keras_albert import export
 from keras_albert.cli import main
 from keras_albert.export import to_bundle, to_litert, to_onnx, to_web, web_page
 from keras_albert.export.device_vocabulary import device_vocabulary
@@ -37,6 +38,11 @@ def artifacts(classifier, tmp_path_factory):
         )
         for layout in ("rolled", "unrolled")
     }
+
+
+@pytest.fixture(scope="module")
+def report(classifier, artifacts):
+    return export.verify(classifier, artifacts["rolled"])
 
 
 @pytest.fixture
@@ -102,14 +108,14 @@ def test_bundle_holds_what_a_device_needs(classifier, artifacts, tmp_path):
 
 
 def test_bundle_replaces_a_bundle_and_keeps_other_files(
-    classifier, artifacts, make_classifier, tmp_path
+    report, make_classifier, tmp_path
 ):
     (tmp_path / "labels.txt").write_text("old")
     (tmp_path / "model.onnx").write_text("old")
     (tmp_path / "notes.md").write_text("mine")
     regression = make_classifier(num_classes=1)
     path = to_litert(regression, tmp_path / "score.tflite", sequence_length=16)
-    manifest = to_bundle(regression, path, tmp_path)
+    manifest = to_bundle(regression, path, tmp_path, report=report)
     assert sorted(os.listdir(tmp_path)) == [
         "manifest.json",
         "model.tflite",
@@ -121,10 +127,10 @@ def test_bundle_replaces_a_bundle_and_keeps_other_files(
     assert manifest["tokenizer"]["max_length"] == 16
 
 
-def test_onnx_bundle(classifier, tmp_path):
+def test_onnx_bundle(classifier, report, tmp_path):
     pytest.importorskip("onnxruntime")
-    path = to_onnx(classifier, tmp_path / "some.onnx")
-    manifest = to_bundle(classifier, path, tmp_path / "bundle")
+    path = to_onnx(classifier, tmp_path / "some.onnx", layout="rolled")
+    manifest = to_bundle(classifier, path, tmp_path / "bundle", report=report)
     assert (tmp_path / "bundle" / "model.onnx").is_file()
     artifact = manifest["artifact"]
     assert artifact["format"] == "onnx"
@@ -160,17 +166,17 @@ def test_a_wrong_model_leaves_no_bundle(
 
 @pytest.mark.parametrize("layout", ["rolled", "unrolled"])
 def test_page_holds_its_runtime(
-    classifier, artifacts, page_with_packages, tmp_path, layout
+    classifier, artifacts, report, page_with_packages, tmp_path, layout
 ):
     folder = tmp_path / "page-out"
-    manifest = to_web(classifier, artifacts[layout], folder)
+    manifest = to_web(classifier, artifacts[layout], folder, report=report)
     assert manifest["artifact"]["layout"] == layout
     names = set(os.listdir(folder))
     assert {*web_page.PAGE_FILES, "manifest.json", "vendor"} < names
     assert os.listdir(folder / "vendor") == [RUNTIME_FILES[layout]]
     # The other runtime goes when the model is replaced.
     other = {"rolled": "unrolled", "unrolled": "rolled"}[layout]
-    to_web(classifier, artifacts[other], folder)
+    to_web(classifier, artifacts[other], folder, report=report)
     assert os.listdir(folder / "vendor") == [RUNTIME_FILES[other]]
 
 
@@ -193,16 +199,34 @@ def test_page_is_for_text_classifiers(classifier, artifacts, tmp_path):
 
 
 def test_command_line(
-    classifier, page_with_packages, tmp_path, capsys, monkeypatch
+    classifier,
+    artifacts,
+    report,
+    page_with_packages,
+    tmp_path,
+    capsys,
+    monkeypatch,
 ):
+    def export_model(model, path, **options):
+        shutil.copy(artifacts["rolled"], path)
+        return report
+
+    monkeypatch.setattr(export, "export_model", export_model)
     monkeypatch.chdir(tmp_path)
     classifier.save_to_preset("model")
     command = "export model --to litert -o a.tflite --bundle b --web w"
     assert main(command.split()) == 0
-    printed = capsys.readouterr().out.splitlines()
-    assert [line.split("\t")[0] for line in printed] == ["a.tflite", "b", "w"]
+    lines = capsys.readouterr().out.splitlines()[-3:]
+    assert [line.split("\t")[0] for line in lines] == ["a.tflite", "b", "w"]
     manifests = [
         json.loads(pathlib.Path(folder, "manifest.json").read_text("utf-8"))
         for folder in "bw"
     ]
     assert manifests[0] == manifests[1]
+    assert manifests[0]["labels"] == "labels.txt"
+    shutil.rmtree(page_with_packages / "node_modules")
+    assert main(command.split()) == 2
+    assert "npm ci" in capsys.readouterr().err.splitlines()[-1]
+    command = "export model --to litert -o b.tflite --bundle b --no-verify"
+    assert main(command.split()) == 2
+    assert "--no-verify must come without" in capsys.readouterr().err

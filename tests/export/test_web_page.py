@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import contracts
-from keras_albert.export import to_litert, to_web
+from keras_albert.export import to_litert, to_web, verify
 from keras_albert.export.web_page import page_folder
 
 pytestmark = pytest.mark.once
@@ -67,10 +67,12 @@ def seen(classifier, tmp_path_factory):
     if not os.path.isdir(os.path.join(packages, "playwright-core")):
         pytest.skip("the packages of npm are not there: npm ci in export/web")
     folder = tmp_path_factory.mktemp("site")
+    report = None
     for layout in LAYOUTS:
         path = folder / f"{layout}.tflite"
         to_litert(classifier, path, layout=layout)
-        to_web(classifier, path, folder / layout)
+        report = report or verify(classifier, path)
+        to_web(classifier, path, folder / layout, report=report)
     pairs = [[text, None] for text in texts()]
     tasks = [
         {"page": layout, "texts": pairs, "typed": TYPED} for layout in LAYOUTS
