@@ -20,6 +20,7 @@ _LAYERS = {
     "AttentionProbabilities": "keras_albert.layers.encoder",
     "FlattenChoices": "keras_albert.layers.heads",
     "GroupChoices": "keras_albert.layers.heads",
+    "SentencePooling": "keras_albert.layers.heads",
 }
 
 

@@ -19,6 +19,8 @@ from keras_albert.export.litert_conversion import INPUT_NAMES, input_names
 from keras_albert.export.onnx_graph import (
     capture_loop_invariants,
     name_dimensions,
+    share_transposed,
+    sort_nodes,
 )
 from keras_albert.export.tensorflow_process import (
     inference_outputs,
@@ -128,6 +130,7 @@ def convert(
     name_dimensions(proto.graph)
     if quantization == "int8":
         return quantize(proto)
+    share_transposed(proto.graph)
     return proto.SerializeToString()
 
 
@@ -143,6 +146,8 @@ def quantize(proto) -> bytes:
     Raises:
         ImportError: if `onnxruntime` is not installed.
     """
+    import onnx
+
     try:
         from onnxruntime import quantization
     except ImportError as error:
@@ -171,8 +176,11 @@ def quantize(proto) -> bytes:
             # The bodies of loops.
             extra_options={"EnableSubgraph": True},
         )
-        with open(whole, "rb") as file:
-            return file.read()
+        quantized = onnx.load(whole)
+    name_dimensions(quantized.graph)
+    # The quantizer does not see what the bodies of loops read.
+    sort_nodes(quantized.graph)
+    return quantized.SerializeToString()
 
 
 @contextlib.contextmanager
