@@ -5,12 +5,15 @@ import os
 import sys
 
 import keras
+import numpy as np
 
 from keras_albert.export import litert_conversion
 from keras_albert.export.litert_conversion import (
     INPUT_NAMES,
     ids_signatures,
     in_documented_order,
+    input_names,
+    named_outputs,
     output_names,
     unrolled_length,
 )
@@ -22,6 +25,9 @@ from keras_albert.export.tensorflow_process import (
     is_quantized,
     preset_of,
     run_module,
+)
+from keras_albert.preprocessing.text_classifier import (
+    AlbertTextClassifierPreprocessor,
 )
 from keras_albert.tasks.loading import load_preset
 
@@ -173,6 +179,8 @@ def check_exportable(model, sequence_length):
             "`model.quantize`; export the float model with "
             "`quantization='int8'` instead."
         )
+    if model is not backbone:
+        _check_head(model)
     positions = backbone.max_sequence_length
     if sequence_length is not None and not 1 <= sequence_length <= positions:
         raise ValueError(
@@ -181,16 +189,39 @@ def check_exportable(model, sequence_length):
         )
 
 
+def _check_head(model):
+    """Raises ValueError unless a file would compute what the model does."""
+    inputs = {
+        key: keras.ops.ones((1, 2), dtype="int32") for key in input_names(model)
+    }
+    expected = named_outputs(model, model(inputs, training=False))
+    encoded = model.backbone(inputs, training=False)
+    received = model.inference_outputs(encoded, inputs)
+    for key in received:
+        wanted, came = (
+            keras.ops.convert_to_numpy(keras.ops.cast(x[key], "float32"))
+            for x in (expected, received)
+        )
+        # Wide enough for half precision; another head is far off.
+        if not np.allclose(wanted, came, rtol=0.05, atol=0.02):
+            raise ValueError(
+                f"The model must have the head of {type(model).__name__}. It "
+                "computes other "
+                f"`{key}` than that from its backbone's output: a custom "
+                "head needs a class of its own, with `inference_outputs`."
+            )
+
+
 def check_takes_texts(model, inputs):
     """Raises ValueError when texts are wanted of a model that takes none."""
     if inputs != "text":
         return
     preprocessor = getattr(model, "preprocessor", None)
-    if getattr(preprocessor, "tokenizer", None) is None:
+    if not isinstance(preprocessor, AlbertTextClassifierPreprocessor):
         raise ValueError(
-            "`inputs='text'` needs a model with a preprocessor and its "
-            f"tokenizer. This {type(model).__name__} has none; export it "
-            "with `inputs='ids'`."
+            "`inputs='text'` needs a model with a preprocessor of one or two "
+            f"texts, and its tokenizer. This {type(model).__name__} has "
+            "none; export it with `inputs='ids'`."
         )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import contracts
+import keras_albert as ka
 from keras_albert.export import to_litert, verify
 
 pytest.importorskip("ai_edge_litert")
@@ -178,3 +179,92 @@ def test_labels_of_two_lines(make_classifier, tmp_path):
     with pytest.raises(ValueError, match=r"one line each.*'b\\nc'"):
         to_litert(model, tmp_path / "model.tflite", layout="unrolled")
     assert not os.listdir(tmp_path)
+
+
+# === Embedders and question answerers ===
+
+
+@pytest.fixture(scope="module")
+def embedder(classifier):
+    return ka.AlbertTextEmbedder(
+        classifier.backbone,
+        preprocessor=ka.AlbertTextEmbedderPreprocessor(
+            classifier.preprocessor.tokenizer, sequence_length=LENGTH
+        ),
+    )
+
+
+def test_mediapipe_gives_the_embedders_vectors(embedder, tmp_path):
+    pytest.importorskip("mediapipe")
+    from mediapipe.tasks.python import BaseOptions, text
+
+    path = to_litert(embedder, tmp_path / "model.tflite", layout="unrolled")
+    expected = embedder.embed(texts())
+    assert np.abs(expected[0] - expected[50]).max() > 0.01
+    options = text.TextEmbedderOptions(
+        base_options=BaseOptions(model_asset_path=path)
+    )
+    with text.TextEmbedder.create_from_options(options) as runtime:
+        for one, vector in zip(texts(), expected, strict=True):
+            (result,) = runtime.embed(one).embeddings
+            np.testing.assert_allclose(
+                result.embedding, vector, atol=1e-5, err_msg=one
+            )
+
+
+def test_question_answerers_have_the_task_librarys_contract(
+    classifier, tmp_path
+):
+    """Outputs by name, 384 positions, or as many as the model has."""
+    pytest.importorskip("mediapipe")
+    from ai_edge_litert.interpreter import Interpreter
+    from mediapipe.tasks.metadata import metadata_schema_py_generated as schema
+    from tensorflow.lite.python import schema_py_generated as tflite
+
+    backbone = ka.AlbertBackbone(
+        vocabulary_size=8000,
+        num_layers=2,
+        num_heads=2,
+        embedding_dim=8,
+        hidden_dim=16,
+        intermediate_dim=32,
+        max_sequence_length=400,
+    )
+    answerer = ka.AlbertQuestionAnswerer(
+        backbone,
+        preprocessor=ka.AlbertTextClassifierPreprocessor(
+            classifier.preprocessor.tokenizer, sequence_length=400
+        ),
+    )
+    contracts.randomize(answerer)
+    path = to_litert(answerer, tmp_path / "model.tflite", layout="unrolled")
+    interpreter = Interpreter(path)
+    shapes = [d["shape"].tolist() for d in interpreter.get_input_details()]
+    assert shapes == [[1, 384]] * 3
+    with open(path, "rb") as file:
+        model = tflite.Model.GetRootAs(file.read())
+    data = model.Buffers(
+        model.Metadata(model.MetadataLength() - 1).Buffer()
+    ).DataAsNumpy()
+    metadata = schema.ModelMetadataT.InitFromPackedBuf(data.tobytes())
+    outputs = metadata.subgraphMetadata[0].outputTensorMetadata
+    assert [x.name for x in outputs] == [b"end_logits", b"start_logits"]
+    batch = contracts.random_batch({"vocabulary_size": 8000}, 1, 384)
+    expected = contracts.predict(answerer, batch)
+    # Named as they are computed, by position and by signature.
+    for detail, x in zip(
+        interpreter.get_input_details(),
+        (batch["token_ids"], batch["segment_ids"], batch["padding_mask"]),
+        strict=True,
+    ):
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(detail["index"], x)
+    interpreter.invoke()
+    for output, detail in zip(
+        outputs, interpreter.get_output_details(), strict=True
+    ):
+        np.testing.assert_allclose(
+            interpreter.get_tensor(detail["index"]),
+            expected[output.name.decode()],
+            atol=1e-4,
+        )
