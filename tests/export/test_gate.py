@@ -383,6 +383,6 @@ def test_a_head_that_the_model_does_not_use_fails(make_classifier, tmp_path):
     model = make_classifier(num_classes=2, backbone={"num_layers": 1})
     model.output_dense = keras.layers.Dense(2, name="mine")
     model.output_dense.build((None, model.backbone.hidden_dim))
-    with pytest.raises(VerificationError, match="`probabilities` must"):
+    with pytest.raises(ValueError, match="custom head"):
         export_model(model, tmp_path / "m.tflite", examples=TEXTS)
     assert not os.listdir(tmp_path)
