@@ -20,6 +20,10 @@ _PUBLIC_NAMES = {
     "AlbertTextClassifierPreprocessor": (
         "keras_albert.preprocessing.text_classifier"
     ),
+    "AlbertTextEmbedder": "keras_albert.tasks.text_embedder",
+    "AlbertTextEmbedderPreprocessor": (
+        "keras_albert.preprocessing.text_embedder"
+    ),
     "AlbertTokenClassifier": "keras_albert.tasks.token_classifier",
     "AlbertTokenizer": "keras_albert.preprocessing.tokenizer",
 }

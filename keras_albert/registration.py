@@ -21,6 +21,7 @@ _LAYERS = {
     "FlattenChoices": "keras_albert.layers.heads",
     "AlbertWordPieceTokenizer": "keras_albert.preprocessing.wordpiece",
     "GroupChoices": "keras_albert.layers.heads",
+    "SentencePooling": "keras_albert.layers.heads",
 }
 
 

@@ -67,6 +67,7 @@ TASK_PARTS = {
     "AlbertMaskedLM": ("mlm_head",),
     "AlbertPretrainer": ("mlm_head", "sop_head"),
     "AlbertTextClassifier": ("logits",),
+    "AlbertTextEmbedder": (),
     "AlbertTokenClassifier": ("logits",),
     "AlbertQuestionAnswerer": ("span_logits",),
     "AlbertMultipleChoice": ("logits",),
@@ -77,6 +78,7 @@ TASK_PARTS = {
 # without a pooler.
 TASKS_WITHOUT_POOLER = (
     "AlbertMaskedLM",
+    "AlbertTextEmbedder",
     "AlbertTokenClassifier",
     "AlbertQuestionAnswerer",
 )

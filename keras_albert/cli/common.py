@@ -1,30 +1,93 @@
 """Arguments and steps that several verbs share."""
 
 import os
+import sys
 
 
-def add_columns(parser, labels=True):
+def add_columns(parser, labels=True, required=None):
     """Adds `--text-column` and `--pair-column`, and those of labels.
 
     Args:
         parser: an `argparse.ArgumentParser`.
-        labels: bool. Whether labels are read; the columns are then required.
+        labels: bool. Whether labels are read.
+        required: bool. Whether the columns must be given; `None`: when
+            labels are read.
     """
+    required = labels if required is None else required
     add = parser.add_argument
     add(
         "--text-column",
-        required=labels,
+        required=required,
         metavar="C",
         help="column of the texts; a number from 0 without a header",
     )
     add("--pair-column", metavar="C", help="column of second texts")
     if labels:
-        add("--label-column", required=True, metavar="C", help="of the labels")
+        add("--label-column", required=required, metavar="C", help="of labels")
         add(
             "--multi-label",
             metavar="SEP",
             help="texts have several labels, with SEP between them",
         )
+
+
+def add_gate(parser):
+    """Adds what an exported file is checked on."""
+    add = parser.add_argument
+    add("--data", metavar="FILE", help="texts to check on [200 random ones]")
+    add_columns(parser, required=False)
+    add(
+        "--max-drop",
+        type=float,
+        metavar="POINTS",
+        help="that the metric may drop, of 100 [int4 1, int8 0.5, else 0.1]",
+    )
+
+
+def gate_options(args):
+    """The arguments of `verify` from those of `add_gate`.
+
+    Args:
+        args: a namespace with `model` and what `add_gate` adds.
+
+    Returns:
+        dictionary of `examples`, `targets` and `max_drop`.
+
+    Raises:
+        ValueError: if they contradict each other, or the file is damaged.
+    """
+    from keras_albert.data.readers import read_rows
+    from keras_albert.training.text_classification import files_for
+
+    options = {"examples": None, "targets": None, "max_drop": args.max_drop}
+    if args.data is None:
+        return options
+    if args.text_column is None:
+        raise ValueError("--data must come with --text-column, its column.")
+    if args.label_column is None:
+        rows = read_rows(args.data, args.text_column, args.pair_column)
+        return {**options, "examples": rows.texts}
+    files, labels = files_for(
+        load_classifier(args.model),
+        args.text_column,
+        args.label_column,
+        args.pair_column,
+        args.multi_label,
+    )
+    rows = files.read(args.data)
+    targets = files.targets(rows, labels)
+    return {**options, "examples": rows.texts, "targets": targets}
+
+
+def print_failure(error):
+    """Tells of a `VerificationError` in one line, on stderr.
+
+    Returns:
+        int, the exit code.
+    """
+    message = " ".join(str(error).split())
+    print(f"keras-albert: error: {message}", file=sys.stderr)
+    return 1
 
 
 def load_classifier(path):
@@ -61,3 +124,42 @@ def size_of(path):
         for folder, _, names in os.walk(path)
         for name in names
     )
+
+
+def add_folders(parser):
+    """Adds `--bundle` and `--web`, the folders an exported file goes into."""
+    add = parser.add_argument
+    add("--bundle", metavar="DIR", help="folder with what a device needs")
+    add("--web", metavar="DIR", help="page to try it; litert, text classifier")
+
+
+def check_nothing_to_verify(args):
+    """Raises ValueError where `--no-verify` contradicts other arguments."""
+    of_check = (args.quantization == "auto", args.data, args.bundle, args.web)
+    if any(of_check) or args.max_drop is not None:
+        raise ValueError(
+            "--no-verify must come without --data, --max-drop, --bundle, "
+            "--web and --quantization auto, which are for the check."
+        )
+
+
+def write_folders(args, report):
+    """Writes the folders that were asked for, and prints path and size.
+
+    Args:
+        args: the parsed arguments of `add_folders`, with `model`, `output`.
+        report: the `Report` on the exported file; `None` without folders.
+    """
+    from keras_albert import export
+    from keras_albert.tasks.loading import load_preset
+
+    if not (args.bundle or args.web):
+        return
+    model = load_preset(args.model)
+    for write, folder in (
+        (export.to_bundle, args.bundle),
+        (export.to_web, args.web),
+    ):
+        if folder:
+            write(model, args.output, folder, report=report)
+            print(f"{folder}\t{size_of(folder)} bytes")

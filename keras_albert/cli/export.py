@@ -1,7 +1,14 @@
-"""Write a model as a file for a device or server."""
+"""Write a model as a file for a device or server, and check it.
+
+The file gets its name once it has run in its own runtime and computed there
+what the model computes; else nothing is written, and the exit code is 1.
+"""
+
+from keras_albert.cli import common
 
 EXAMPLE = """keras-albert export runs/intents/model --to litert \\
-      --quantization int8 -o intents.tflite"""
+      -o intents.tflite --quantization auto --max-drop 0.5 \\
+      --data test.csv --text-column text --label-column label"""
 
 
 def add_arguments(parser):
@@ -11,35 +18,57 @@ def add_arguments(parser):
     formats = ("litert", "onnx", "saved_model")
     add("--to", required=True, choices=formats, help="format")
     add("-o", "--output", required=True, metavar="PATH", help="file or folder")
-    kinds = ("none", "float16", "int8")
-    add("--quantization", choices=kinds, help="of the weights; litert [none]")
-    add("--layout", choices=("rolled",), help="litert [rolled]")
-    add("--sequence-length", type=int, metavar="N", help="litert [any length]")
+    kinds = ("auto", "none", "float16", "int8", "int4")
+    add("--quantization", choices=kinds, help="auto: the smallest good [none]")
+    layouts = ("rolled", "unrolled")
+    add("--layout", choices=layouts, help="[rolled; onnx unrolled]")
+    add("--inputs", choices=("ids", "text"), help="litert [ids]")
+    add("--sequence-length", type=int, metavar="N", help="[any length]")
+    add("--no-verify", action="store_true", help="leave the check out")
+    common.add_gate(parser)
+    common.add_folders(parser)
 
 
 def run(args):
-    """Exports, and prints path and size."""
+    """Exports, and prints the report, path and size."""
     from keras_albert import export
-    from keras_albert.cli.common import size_of
 
+    if args.no_verify:
+        common.check_nothing_to_verify(args)
+        report = None
+        export.gate.WRITERS[args.to](args.model, args.output, **_options(args))
+    else:
+        try:
+            report = export.export_model(
+                args.model,
+                args.output,
+                to=args.to,
+                **_options(args),
+                **common.gate_options(args),
+            )
+        except export.VerificationError as error:
+            return common.print_failure(error)
+        print(report)
+    print(f"{args.output}\t{common.size_of(args.output)} bytes")
+    common.write_folders(args, report)
+
+
+def _options(args):
     options = {
-        "quantization": None
-        if args.quantization == "none"
-        else args.quantization,
+        "quantization": args.quantization,
         "layout": args.layout,
         "sequence_length": args.sequence_length,
+        "inputs": args.inputs,
     }
-    options = {name: value for name, value in options.items() if value}
-    if options and args.to != "litert":
-        names = ", ".join("--" + name.replace("_", "-") for name in options)
-        raise NotImplementedError(
-            f"{names} must come with --to litert. Received: --to {args.to}; "
-            "leave it out."
+    options = {n: x for n, x in options.items() if x not in (None, "none")}
+    taken = {
+        "saved_model": (),
+        "onnx": ("quantization", "layout", "sequence_length"),
+    }
+    taken = taken.get(args.to, options)
+    wrong = ["--" + n.replace("_", "-") for n in options if n not in taken]
+    if wrong:
+        raise ValueError(
+            f"--to {args.to} does not take {', '.join(wrong)}; leave it out."
         )
-    write = {
-        "litert": export.to_litert,
-        "onnx": export.to_onnx,
-        "saved_model": export.to_saved_model,
-    }[args.to]
-    write(args.model, args.output, **options)
-    print(f"{args.output}\t{size_of(args.output)} bytes")
+    return options

@@ -72,7 +72,7 @@ def _of_preset(preset):
 
 
 def _of_artifact(path):
-    from keras_albert.export.verify import artifact_format
+    from keras_albert.export.artifacts import artifact_format
 
     if artifact_format(path) != "litert":
         raise NotImplementedError(

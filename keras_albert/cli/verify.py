@@ -1,12 +1,11 @@
 """Compare an exported file, in its own runtime, with its model."""
 
 import json
-import sys
 
-from keras_albert.cli.common import add_columns
+from keras_albert.cli.common import add_gate, gate_options, print_failure
 
 EXAMPLE = """keras-albert verify runs/intents/model intents.tflite \\
-      --data test.csv --text-column text"""
+      --data test.csv --text-column text --label-column label"""
 
 
 def add_arguments(parser):
@@ -14,28 +13,19 @@ def add_arguments(parser):
     add = parser.add_argument
     add("model", metavar="MODEL", help="preset folder that was exported")
     add("artifact", metavar="ARTIFACT", help=".tflite, .onnx or SavedModel")
-    add("--data", metavar="FILE", help="texts to compare on [200 random ones]")
-    add_columns(parser, labels=False)
+    add_gate(parser)
     add("--json", action="store_true", help="print JSON")
 
 
 def run(args):
     """Verifies, and prints the report; exit code 1 past its tolerances."""
-    from keras_albert.data.readers import read_rows
     from keras_albert.export import VerificationError, verify
 
-    examples = None
-    if args.data is not None:
-        if args.text_column is None:
-            raise ValueError("--data must come with --text-column, its column.")
-        rows = read_rows(args.data, args.text_column, args.pair_column)
-        examples = rows.texts
     try:
-        report, code = verify(args.model, args.artifact, examples), 0
+        report = verify(args.model, args.artifact, **gate_options(args))
+        code = 0
     except VerificationError as error:
-        message = " ".join(str(error).split())
-        print(f"keras-albert: error: {message}", file=sys.stderr)
-        report, code = error.report, 1
+        report, code = error.report, print_failure(error)
     if report is not None:
         print(json.dumps(report.to_dict()) if args.json else report)
     return code

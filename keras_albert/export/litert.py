@@ -3,22 +3,39 @@
 import json
 import os
 import sys
-import tempfile
 
 import keras
+import numpy as np
 
+from keras_albert.export import litert_conversion
+from keras_albert.export.litert_conversion import (
+    INPUT_NAMES,
+    ids_signatures,
+    in_documented_order,
+    input_names,
+    named_outputs,
+    output_names,
+    unrolled_length,
+)
+from keras_albert.export.litert_text import text_signatures
+from keras_albert.export.quantize import quantize_weights
+from keras_albert.export.tasks_metadata import add_tasks_metadata
 from keras_albert.export.tensorflow_process import (
     is_plain_tensorflow,
     is_quantized,
     preset_of,
     run_module,
 )
+from keras_albert.preprocessing.text_classifier import (
+    AlbertTextClassifierPreprocessor,
+)
 from keras_albert.tasks.loading import load_preset
 
-# The order of the inputs in a file.
-INPUT_NAMES = ("token_ids", "segment_ids", "padding_mask")
-LAYOUTS = ("rolled",)
-QUANTIZATIONS = (None, "float16", "int8")
+__all__ = ["INPUT_NAMES", "to_litert"]
+
+LAYOUTS = ("rolled", "unrolled")
+INPUTS = ("ids", "text")
+QUANTIZATIONS = (None, "float16", "int8", "int4")
 
 
 def to_litert(
@@ -32,27 +49,47 @@ def to_litert(
 ) -> str:
     """Writes a `.tflite` file that stock LiteRT runtimes load.
 
-    With the layout `"rolled"` each group of shared layers is the body of one
-    `WHILE` loop, so that its weights are in the file once and are packed in
-    memory once. Only builtin operators are used. The file has one signature,
-    `serving_default`:
+    Two layouts, both of builtin operators only, with the weights in the file
+    once:
+
+    - `"rolled"`: each group of shared layers is the body of one `WHILE`
+      loop, so that its weights are packed in memory once, too. Takes any
+      length and any batch.
+    - `"unrolled"`: each application is written out, of one text of a fixed
+      length, for runtimes that take one subgraph only: MediaPipe and
+      delegates. When the model has a tokenizer, the file carries the
+      metadata of MediaPipe and the Task Library, with vocabulary and labels.
+
+    The file has one signature, `serving_default`:
 
     - inputs, in this order, `token_ids`, `segment_ids` and `padding_mask`
-      (1 for tokens), `(batch, sequence)` int32;
-    - output of a classifier `probabilities`, `(batch, num_classes)` float32:
-      softmax, sigmoid, or the score of a regression;
-    - outputs of a backbone `sequence_output`, `pooled_output`, its own.
+      (1 for tokens), `(batch, sequence)` int32; for a model that predicts
+      tokens, `mask_positions`, `(batch, masks)` int32, too;
+    - outputs, float32:
+
+    | model | outputs |
+    |---|---|
+    | text classifier | `probabilities`, `(batch, num_classes)` |
+    | token classifier | `probabilities`, `(batch, sequence, num_classes)` |
+    | question answerer | `end_logits`, `start_logits`, `(batch, sequence)` |
+    | masked LM | `logits`, `(batch, masks, vocabulary_size)` |
+    | pretrainer, backbone | as the model names its own |
 
     The conversion takes place on TensorFlow: in this process when the model
     runs on it, else in another one, from a saved preset.
 
+    Probabilities are softmax, sigmoid of a classifier of several labels, and
+    the score itself of a regression.
+
     Args:
         model: a task, an `AlbertBackbone`, or a preset of one of them.
         path: string or path of the file.
-        layout: `"rolled"`.
-        sequence_length: int or `None`. `None` takes texts of any length up
-            to the positions in one file, and any batch; an int fixes the
-            inputs to `(1, sequence_length)`.
+        layout: `"rolled"` or `"unrolled"`.
+        sequence_length: int or `None`. An int fixes the inputs to
+            `(1, sequence_length)`, and `mask_positions` to `(1, 1)`. `None`
+            leaves the length open in a rolled file; an unrolled one then
+            takes 128 tokens, a question answerer's 384, or as many as the
+            preprocessor and the positions allow.
         inputs: `"ids"`.
         quantization: `None`; `"float16"`, which halves the file, while
             the runtime unpacks the weights and needs more memory than
@@ -69,24 +106,33 @@ def to_litert(
     """
     path = os.fspath(path)
     options = {
+        "layout": layout,
         "sequence_length": sequence_length,
+        "inputs": inputs,
         "quantization": quantization,
     }
-    _check_choice("layout", layout, LAYOUTS)
-    _check_choice("inputs", inputs, ("ids",))
-    _check_choice("quantization", quantization, QUANTIZATIONS)
+    check_choice("layout", layout, LAYOUTS)
+    check_choice("inputs", inputs, INPUTS)
+    check_choice("quantization", quantization, QUANTIZATIONS)
+    if layout == "unrolled" and inputs == "text":
+        raise ValueError(
+            "`inputs='text'` needs the layout 'rolled'. Received: "
+            "layout='unrolled'; files of that layout carry the vocabulary "
+            "for MediaPipe, which takes texts."
+        )
     if isinstance(model, keras.Model):
         check_exportable(model, sequence_length)
+        check_takes_texts(model, inputs)
     check_writable(path)
     if is_plain_tensorflow(model):
-        write_whole(path, convert_rolled(model, **options))
+        write_whole(path, convert(model, **options))
         return path
     with preset_of(model) as folder:
         run_module(__name__, folder, path, json.dumps(options))
     return path
 
 
-def _check_choice(name, value, choices):
+def check_choice(name, value, choices):
     if value not in choices:
         raise ValueError(
             f"`{name}` must be one of {', '.join(map(repr, choices))}. "
@@ -102,17 +148,80 @@ def check_exportable(model, sequence_length):
             "The model must be an AlbertBackbone or a task on one. Received: "
             f"{type(model).__name__}."
         )
+    if model is not backbone and not hasattr(model, "inference_outputs"):
+        raise ValueError(
+            "The model must be a task that can be exported: one that tells "
+            "by `inference_outputs` what a file gives. Received: an "
+            f"{type(model).__name__}, which does not; export its backbone."
+        )
+    preprocessor = getattr(model, "preprocessor", None)
+    aside = preprocessor._flatten_layers() if preprocessor else ()
+    aside = {id(layer) for layer in aside}
+    unbuilt = [
+        layer.name
+        for layer in model._flatten_layers(include_self=False)
+        if not layer.built and id(layer) not in aside
+    ]
+    if unbuilt:
+        raise ValueError(
+            "All layers of the model must be built. Those named "
+            f"{', '.join(unbuilt)} are not; call the model once."
+        )
+    labels = getattr(model, "labels", None)
+    if labels is not None and len(labels) != model.num_classes:
+        raise ValueError(
+            "`labels` must name each class once. The model has "
+            f"{len(labels)} labels for {model.num_classes} classes."
+        )
     if is_quantized(model):
         raise ValueError(
             "The model must have float weights. It was quantized with "
             "`model.quantize`; export the float model with "
             "`quantization='int8'` instead."
         )
+    if model is not backbone:
+        _check_head(model)
     positions = backbone.max_sequence_length
     if sequence_length is not None and not 1 <= sequence_length <= positions:
         raise ValueError(
             "`sequence_length` must lie between 1 and the model's "
             f"{positions} positions. Received: {sequence_length}."
+        )
+
+
+def _check_head(model):
+    """Raises ValueError unless a file would compute what the model does."""
+    inputs = {
+        key: keras.ops.ones((1, 2), dtype="int32") for key in input_names(model)
+    }
+    expected = named_outputs(model, model(inputs, training=False))
+    encoded = model.backbone(inputs, training=False)
+    received = model.inference_outputs(encoded, inputs)
+    for key in received:
+        wanted, came = (
+            keras.ops.convert_to_numpy(keras.ops.cast(x[key], "float32"))
+            for x in (expected, received)
+        )
+        # Wide enough for half precision; another head is far off.
+        if not np.allclose(wanted, came, rtol=0.05, atol=0.02):
+            raise ValueError(
+                f"The model must have the head of {type(model).__name__}. It "
+                "computes other "
+                f"`{key}` than that from its backbone's output: a custom "
+                "head needs a class of its own, with `inference_outputs`."
+            )
+
+
+def check_takes_texts(model, inputs):
+    """Raises ValueError when texts are wanted of a model that takes none."""
+    if inputs != "text":
+        return
+    preprocessor = getattr(model, "preprocessor", None)
+    if not isinstance(preprocessor, AlbertTextClassifierPreprocessor):
+        raise ValueError(
+            "`inputs='text'` needs a model with a preprocessor of one or two "
+            f"texts, and its tokenizer. This {type(model).__name__} has "
+            "none; export it with `inputs='ids'`."
         )
 
 
@@ -158,114 +267,58 @@ def write_whole(path: str, content: bytes) -> None:
             os.remove(temporary)
 
 
-def convert_rolled(model, sequence_length=None, quantization=None):
+def convert(
+    model,
+    layout="rolled",
+    sequence_length=None,
+    inputs="ids",
+    quantization=None,
+):
     """Converts a model on the TensorFlow backend, in this process.
 
     Args:
         model: a task or an `AlbertBackbone`, in float32.
+        layout: see `to_litert`.
         sequence_length: see `to_litert`.
+        inputs: see `to_litert`.
         quantization: see `to_litert`.
 
     Returns:
         bytes, the content of a `.tflite` file.
     """
-    import tensorflow as tf
-
-    with tempfile.TemporaryDirectory() as folder:
-        _save_rolled(model, folder, sequence_length)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        if quantization is not None:
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        if quantization == "float16":
-            converter.target_spec.supported_types = [tf.float16]
-        return in_documented_order(converter.convert())
-
-
-def in_documented_order(content: bytes) -> bytes:
-    """Puts the inputs of a file in the order of `INPUT_NAMES`.
-
-    The converter leaves them in any order, and runtimes that go by position
-    would take segments for tokens without a word.
-
-    Args:
-        content: the content of a `.tflite` file with one signature.
-
-    Returns:
-        The same with its inputs in order.
-    """
-    from tensorflow.lite.python import schema_py_generated as schema
-
-    buffer = bytearray(content)
-    model = schema.Model.GetRootAs(buffer)
-    signature = model.SignatureDefs(0)
-    tensors = {}
-    for index in range(signature.InputsLength()):
-        entry = signature.Inputs(index)
-        tensors[entry.Name().decode()] = entry.TensorIndex()
-    # A view of the buffer, so that this writes into it.
-    inputs = model.Subgraphs(signature.SubgraphIndex()).InputsAsNumpy()
-    inputs[:] = [tensors[name] for name in INPUT_NAMES]
-    return bytes(buffer)
-
-
-def _save_rolled(model, folder, sequence_length):
-    import tensorflow as tf
-
-    from keras_albert.models.rolled import rolled_outputs
-
-    backbone = getattr(model, "backbone", model)
-    shape = [None, None] if sequence_length is None else [1, sequence_length]
-
-    def compute(token_ids, segment_ids, padding_mask):
-        outputs = rolled_outputs(
-            backbone,
-            {
-                "token_ids": token_ids,
-                "segment_ids": segment_ids,
-                "padding_mask": padding_mask,
-            },
-            embed_tokens=_embedding_lookup(backbone),
+    preprocessor = getattr(model, "preprocessor", None)
+    if inputs == "text":
+        signatures = text_signatures(
+            model, sequence_length or preprocessor.sequence_length
         )
-        if model is not backbone:
-            outputs = model.inference_outputs(outputs)
-        return {name: tf.identity(x, name) for name, x in outputs.items()}
-
-    module = tf.Module()
-    # Variables alone: a module that tracks a Keras model cannot be saved.
-    module.weights = [variable.value for variable in model.variables]
-    module.compute = tf.function(
-        compute,
-        input_signature=[
-            tf.TensorSpec(shape, "int32", name=name) for name in INPUT_NAMES
-        ],
-    )
-    tf.saved_model.save(module, folder, signatures=module.compute)
-
-
-def _embedding_lookup(backbone):
-    """A lookup that becomes EMBEDDING_LOOKUP, which reads int8 tables."""
-    import tensorflow as tf
-
-    table = backbone.token_embedding.embeddings.value
-
-    @tf.function(experimental_implements="embedding_matmul")
-    def lookup(table, ids):
-        return tf.gather(table, ids)
-
-    def embed_tokens(token_ids):
-        rows = lookup(table, tf.reshape(token_ids, [-1]))
-        shape = tf.shape(token_ids)
-        return tf.reshape(rows, [shape[0], shape[1], backbone.embedding_dim])
-
-    return embed_tokens
+    else:
+        if layout == "unrolled" and sequence_length is None:
+            sequence_length = unrolled_length(model)
+        signatures = ids_signatures(model, layout, sequence_length)
+    by_converter = None if quantization == "int4" else quantization
+    content = litert_conversion.convert(signatures, by_converter)
+    if quantization == "int4":
+        backbone = getattr(model, "backbone", model)
+        content = quantize_weights(content, backbone)
+    content = in_documented_order(content)
+    tokenizer = getattr(preprocessor, "tokenizer", None)
+    if layout == "unrolled" and tokenizer is not None:
+        content = add_tasks_metadata(
+            content,
+            name=type(model).__name__,
+            outputs=output_names(content),
+            vocabulary=tokenizer.proto,
+            labels=getattr(model, "labels", None),
+        )
+    return content
 
 
 def _main(folder, path, options):
     options = json.loads(options)
     model = load_preset(folder, dtype="float32")
     check_exportable(model, options["sequence_length"])
-    write_whole(path, convert_rolled(model, **options))
+    check_takes_texts(model, options["inputs"])
+    write_whole(path, convert(model, **options))
 
 
 if __name__ == "__main__":

@@ -5,14 +5,23 @@ import sys
 
 import keras
 
-from keras_albert.export.litert import INPUT_NAMES, check_exportable
+from keras_albert.export.artifacts import PAIR_INPUTS, TEXT_INPUTS
+from keras_albert.export.litert import check_exportable
+from keras_albert.export.litert_conversion import SIGNATURE, input_names
+from keras_albert.export.litert_text import PAIR_SIGNATURE
 from keras_albert.export.tensorflow_process import (
+    inference_outputs,
     is_plain_tensorflow,
     preset_of,
     run_module,
 )
+from keras_albert.preprocessing.text_classifier import (
+    AlbertTextClassifierPreprocessor,
+)
 from keras_albert.presets.saving import whole_folder
 from keras_albert.tasks.loading import load_preset
+
+TEXT_SIGNATURE = "text"
 
 
 def to_saved_model(
@@ -24,9 +33,12 @@ def to_saved_model(
 
     - `serving_default`: `token_ids`, `segment_ids` and `padding_mask`,
       `(batch, sequence)` int32, to the outputs that `to_litert` documents;
-    - `text`, when the model has a preprocessor: `text`, `(batch,)` strings,
-      to `probabilities`, and to `labels`, `(batch,)` strings, the most
-      probable, when the model has labels.
+    - `text`, of a text classifier or embedder with a preprocessor: `text`,
+      `(batch,)` strings, to the same, and to `labels` when it has them:
+      `(batch,)` strings, the most probable ones. A classifier of several
+      labels gives `(batch, num_classes)` strings in the order of the
+      classes, each a label whose probability is at least a half, or empty;
+    - `pair`: `text` and `pair`, `(batch,)` strings each, to the same.
 
     Args:
         model: a task, an `AlbertBackbone`, or a preset of one of them.
@@ -63,47 +75,62 @@ def save_signatures(model, folder):
     """
     import tensorflow as tf
 
-    backbone = getattr(model, "backbone", model)
-
-    def compute(inputs):
-        outputs = backbone(inputs, training=False)
-        if model is not backbone:
-            outputs = model.inference_outputs(outputs)
-        return outputs
-
+    names = input_names(model)
     module = tf.Module()
     # Variables alone: a module that tracks a Keras model cannot be saved.
     module.weights = [variable.value for variable in model.variables]
-    module.from_ids = tf.function(
-        lambda token_ids, segment_ids, padding_mask: compute(
-            {
-                "token_ids": token_ids,
-                "segment_ids": segment_ids,
-                "padding_mask": padding_mask,
-            }
-        ),
+    functions = {
+        SIGNATURE: _function(
+            lambda *ids: inference_outputs(
+                model, dict(zip(names, ids, strict=True))
+            ),
+            {name: ("int32", [None, None]) for name in names},
+        )
+    }
+    if _takes_texts(model):
+        for signature, inputs in (
+            (TEXT_SIGNATURE, TEXT_INPUTS),
+            (PAIR_SIGNATURE, PAIR_INPUTS),
+        ):
+            functions[signature] = _function(
+                lambda *texts: _from_texts(model, texts),
+                {name: ("string", [None]) for name in inputs},
+            )
+    module.functions = list(functions.values())
+    tf.saved_model.save(module, folder, signatures=functions)
+
+
+def _takes_texts(model):
+    preprocessor = getattr(model, "preprocessor", None)
+    return isinstance(preprocessor, AlbertTextClassifierPreprocessor)
+
+
+def _function(compute, inputs):
+    import tensorflow as tf
+
+    return tf.function(
+        compute,
         input_signature=[
-            tf.TensorSpec([None, None], "int32", name=name)
-            for name in INPUT_NAMES
+            tf.TensorSpec(shape, dtype, name=name)
+            for name, (dtype, shape) in inputs.items()
         ],
     )
-    signatures = {"serving_default": module.from_ids}
-    if getattr(model, "preprocessor", None) is not None:
-        labels = getattr(model, "labels", None)
 
-        def from_text(text):
-            outputs = compute(model.preprocess_samples(text))
-            if labels and not model.multi_label:
-                best = tf.argmax(outputs["probabilities"], axis=-1)
-                outputs["labels"] = tf.gather(tf.constant(labels), best)
-            return outputs
 
-        module.from_text = tf.function(
-            from_text,
-            input_signature=[tf.TensorSpec([None], "string", name="text")],
-        )
-        signatures["text"] = module.from_text
-    tf.saved_model.save(module, folder, signatures=signatures)
+def _from_texts(model, texts):
+    import tensorflow as tf
+
+    x = texts[0] if len(texts) == 1 else texts
+    outputs = inference_outputs(model, model.preprocess_samples(x))
+    if getattr(model, "labels", None) is None:
+        return outputs
+    probabilities, labels = outputs["probabilities"], tf.constant(model.labels)
+    if model.multi_label:
+        outputs["labels"] = tf.where(probabilities >= 0.5, labels, "")
+    else:
+        best = tf.argmax(probabilities, axis=-1)
+        outputs["labels"] = tf.gather(labels, best)
+    return outputs
 
 
 def _main(preset, folder):

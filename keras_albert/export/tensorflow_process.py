@@ -8,6 +8,7 @@ import tempfile
 
 import keras
 
+from keras_albert.models.rolled import rolled_outputs
 from keras_albert.presets.registry import local_preset_folder
 
 
@@ -27,6 +28,29 @@ def preset_of(model):
     with tempfile.TemporaryDirectory() as folder:
         model.save_to_preset(folder)
         yield folder
+
+
+def inference_outputs(model, inputs, layout="unrolled"):
+    """What an exported file computes.
+
+    Args:
+        model: a task or an `AlbertBackbone`.
+        inputs: dictionary of the model's inputs.
+        layout: `"unrolled"` or `"rolled"`.
+
+    Returns:
+        dictionary of outputs.
+    """
+    backbone = getattr(model, "backbone", model)
+    if layout == "rolled":
+        outputs = rolled_outputs(backbone, inputs)
+    else:
+        outputs = backbone(
+            {name: inputs[name] for name in backbone.input}, training=False
+        )
+    if model is not backbone:
+        outputs = model.inference_outputs(outputs, inputs)
+    return outputs
 
 
 def is_plain_tensorflow(model):

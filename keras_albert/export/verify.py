@@ -1,517 +1,422 @@
 """Proof that an exported file computes what the model computes."""
 
-import dataclasses
-import importlib.util
-import json
 import os
-import subprocess
-import sys
-import tempfile
 
 import keras
 import numpy as np
 
-from keras_albert.export.litert import INPUT_NAMES
+from keras_albert.export import examples as inputs_of
+from keras_albert.export import inspection
+from keras_albert.export.artifacts import (
+    PAIR_INPUTS,
+    TEXT_INPUTS,
+    artifact_bytes,
+    artifact_format,
+)
+from keras_albert.export.differences import compare_outputs, label_agreement
+from keras_albert.export.litert_conversion import (
+    INPUT_NAMES,
+    POSITIONS_NAME,
+    input_names,
+)
+from keras_albert.export.report import Report, VerificationError
+from keras_albert.export.runtime_process import RuntimeProcess
 from keras_albert.tasks.loading import load_preset
-from keras_albert.tasks.task import batches_by_length
+from keras_albert.tasks.text_classifier import AlbertTextClassifier
+from keras_albert.training.evaluation import default_monitor, score_classifier
 
-# For each format: the script that runs it, the package of its runtime, and
-# how that is installed.
-RUNTIMES = {
-    "litert": ("run_litert.py", "ai_edge_litert", "ai-edge-litert"),
-    "onnx": ("run_onnx.py", "onnxruntime", "onnxruntime"),
-    "saved_model": (
-        "run_saved_model.py",
-        "tensorflow_text",
-        "tensorflow-text",
-    ),
-}
-_RUNTIMES_FOLDER = os.path.join(os.path.dirname(__file__), "runtimes")
+# Tokens. Memory is measured at the first; the longest that a file takes is
+# measured, too.
+LATENCY_LENGTHS = (128, 16, 32, 64)
+# Of the examples that a file with an ids signature gets as texts, too.
+TEXT_EXAMPLES = 200
 
-MINIMUM_EXAMPLES = 200
-LATENCY_TOKENS = 128
-THREADS = 2
-
-# Largest |Δ| of an output, by the smallest type that the weights of a file
-# are stored in, and the share of equal labels among the examples whose two
-# best classes are further apart than that. Float32 differs by the order of
-# sums alone. A shared layer repeats the rounding error of its weights at
-# each application, hence the room for the quantized types: measured on
-# ALBERT-base with random weights, int8 is off by 2 % of the output's mean.
+# What a file must keep, by the smallest type that its weights are stored in:
+# the largest and the mean |Δ| of an output; the share of equal labels among
+# the examples whose two best classes are further apart than the largest |Δ|;
+# how many points (hundredths) the metric may drop. Float32 differs by the
+# order of sums alone. A shared layer repeats the rounding error of its
+# weights at each application, hence the room for the quantized types, in
+# which the mean |Δ| tells a file of other weights from a rounded one.
 TOLERANCES = {
-    "float32": {"max_abs_diff": 1e-4, "label_agreement": 1.0},
-    "float16": {"max_abs_diff": 2e-2, "label_agreement": 1.0},
-    "int8": {"max_abs_diff": 0.25, "label_agreement": 0.99},
+    "float32": {
+        "max_abs_diff": 1e-4,
+        "mean_abs_diff": 1e-5,
+        "label_agreement": 1.0,
+        "max_drop": 0.1,
+    },
+    "float16": {
+        "max_abs_diff": 2e-2,
+        "mean_abs_diff": 2e-3,
+        "label_agreement": 1.0,
+        "max_drop": 0.1,
+    },
+    "int8": {
+        "max_abs_diff": 0.25,
+        "mean_abs_diff": 0.03,
+        "label_agreement": 0.99,
+        "max_drop": 0.5,
+    },
+    "int4": {
+        "max_abs_diff": 0.9,
+        "mean_abs_diff": 0.15,
+        "label_agreement": 0.9,
+        "max_drop": 1.0,
+    },
 }
-# Outputs that are no probabilities have a scale of their own: their |Δ| is
-# taken relative to the root mean square of the model's output.
-_RELATIVE_OUTPUTS = ("sequence_output", "pooled_output")
-
-
-class VerificationError(ValueError):
-    """An artifact that does not compute what its model computes.
-
-    Attributes:
-        report: the `Report`, or `None` when the artifact did not run.
-    """
-
-    def __init__(self, message, report=None):
-        super().__init__(message)
-        self.report = report
-
-
-@dataclasses.dataclass
-class Report:
-    """What `verify` measured.
-
-    Attributes:
-        artifact: path of the file.
-        format: `"litert"`, `"onnx"` or `"saved_model"`.
-        quantization: `"float32"`, `"float16"` or `"int8"`, as found in it.
-        bytes: size of the file, or of all files of the folder.
-        examples: number of examples compared.
-        outputs: for each output its largest and its mean |Δ|.
-        label_agreement: share of examples with the same label, or `None`
-            when the outputs are no classes.
-        clear_label_agreement: the same among the examples whose two best
-            classes lie further apart than the tolerance.
-        memory: bytes above the bare runtime, resident and at the peak,
-            after the file was run at `latency["tokens"]`; `None` where the
-            system does not tell.
-        latency: milliseconds of the first and of the median run.
-        tolerances: what had to be kept.
-        failures: sentences, one a tolerance that was not kept.
-    """
-
-    artifact: str
-    format: str
-    quantization: str
-    bytes: int
-    examples: int
-    outputs: dict
-    label_agreement: float | None
-    clear_label_agreement: float | None
-    memory: dict
-    latency: dict
-    tolerances: dict
-    failures: list
-
-    @property
-    def passed(self) -> bool:
-        """Whether every tolerance was kept."""
-        return not self.failures
-
-    @property
-    def max_abs_diff(self) -> float:
-        """The largest |Δ| of all outputs."""
-        return max(output["max_abs_diff"] for output in self.outputs.values())
-
-    def to_dict(self) -> dict:
-        """The report as a dictionary that JSON can hold."""
-        return {**dataclasses.asdict(self), "passed": self.passed}
-
-    def __str__(self):
-        rows = [
-            ("artifact", self.artifact),
-            ("weights", self.quantization),
-            ("file", f"{self.bytes / 1e6:.2f} MB"),
-            ("examples", str(self.examples)),
-        ]
-        for name, output in self.outputs.items():
-            rows.append(
-                (
-                    name,
-                    f"max |Δ| {output['max_abs_diff']:.2e}, "
-                    f"mean |Δ| {output['mean_abs_diff']:.2e}",
-                )
-            )
-        if self.label_agreement is not None:
-            rows.append(("same label", f"{100 * self.label_agreement:.2f} %"))
-        if self.memory["resident"] is not None:
-            rows.append(
-                (
-                    "memory",
-                    f"{self.memory['resident'] / 1e6:.1f} MB resident, "
-                    f"{self.memory['peak'] / 1e6:.1f} MB at the peak",
-                )
-            )
-        rows.append(
-            (
-                "latency",
-                f"{self.latency['first_ms']:.1f} ms first, "
-                f"{self.latency['median_ms']:.1f} ms median, "
-                f"{self.latency['tokens']} tokens",
-            )
-        )
-        rows.append(("verdict", "passed" if self.passed else "FAILED"))
-        rows.extend(("", failure) for failure in self.failures)
-        return "\n".join(f"{name:<16} {value}" for name, value in rows)
 
 
 def verify(
     model: keras.Model | str | os.PathLike,
     artifact: str | os.PathLike,
     examples: list | None = None,
+    *,
+    targets: np.ndarray | None = None,
+    max_drop: float | None = None,
 ) -> Report:
     """Runs an artifact in its own runtime and compares it with its model.
 
     The artifact runs in a process of its own that has nothing but the
-    runtime, one example after the other, each at its own length.
+    runtime, one example after the other, each at its own length. Inputs of a
+    fixed length are padded, and texts cut to it.
 
     Args:
         model: the task or `AlbertBackbone` that was exported, or its preset.
         artifact: string or path of the `.tflite` or `.onnx` file, or of the
             SavedModel's folder.
         examples: list of strings or of pairs as 2-tuples. `None` takes 200
-            texts drawn from the vocabulary: empty, of one token, of full
-            length and pairs among them.
+            texts drawn from the vocabulary: empty, of white space, of one
+            token, of full length and pairs among them.
+        targets: what a text classifier should give for `examples`, as
+            `evaluate_classifier` takes it. The task's metric is then
+            measured on model and artifact: accuracy, Pearson's correlation
+            or micro F1.
+        max_drop: float, points (hundredths) that the metric may drop;
+            `None` takes that of `TOLERANCES`.
 
     Returns:
         A `Report`.
 
     Raises:
-        VerificationError: if the artifact does not run, has other outputs
-            than the model, or differs from it by more than `TOLERANCES`.
+        VerificationError: if the artifact does not run, has other inputs or
+            outputs than the model, stores weights twice, needs operators
+            that stock runtimes lack, or differs from the model by more than
+            `TOLERANCES`.
         ValueError: if the artifact is of none of the formats.
         FileNotFoundError: if there is no such artifact.
         ImportError: if the format's runtime is not installed.
     """
-    artifact = os.fspath(artifact)
-    format_ = artifact_format(artifact)
-    if not isinstance(model, keras.Model):
-        model = load_preset(model, dtype="float32")
-    texts, features = example_features(model, examples)
-    measured, actual = _run(model, artifact, format_, features, texts)
-    expected = model_outputs(model, features)
-    report = _compare(model, artifact, format_, expected, actual, measured)
+    reference = Reference(model, examples, targets)
+    report = reference.check(os.fspath(artifact), max_drop)
     if not report.passed:
         raise VerificationError(
-            f"{artifact!r} does not compute what the model computes: "
+            f"{report.artifact!r} does not compute what the model computes: "
             + " ".join(report.failures),
             report,
         )
     return report
 
 
-def artifact_format(artifact: str) -> str:
-    """The format of an exported file or folder.
+class Reference:
+    """A model, what it is compared on, and what it computes there.
 
     Args:
-        artifact: string, path.
+        model: see `verify`.
+        examples: see `verify`.
+        targets: see `verify`.
 
-    Returns:
-        A key of `RUNTIMES`.
-
-    Raises:
-        FileNotFoundError: if there is no such file or folder.
-        ValueError: if it is of no known format.
+    Attributes:
+        model: the model.
     """
-    if not os.path.exists(artifact):
-        raise FileNotFoundError(
-            f"The artifact must exist. There is no {artifact!r}."
-        )
-    if os.path.isfile(os.path.join(artifact, "saved_model.pb")):
-        return "saved_model"
-    for suffix, name in ((".tflite", "litert"), (".onnx", "onnx")):
-        if artifact.endswith(suffix) and os.path.isfile(artifact):
-            return name
-    raise ValueError(
-        "The artifact must be a `.tflite` or `.onnx` file or the folder of a "
-        f"SavedModel. Received: {artifact!r}."
-    )
 
-
-def _artifact_bytes(artifact):
-    if os.path.isfile(artifact):
-        return os.path.getsize(artifact)
-    return sum(
-        os.path.getsize(os.path.join(folder, name))
-        for folder, _, names in os.walk(artifact)
-        for name in names
-    )
-
-
-def example_features(model, examples=None, seed=0):
-    """The inputs that artifact and model are compared on.
-
-    Args:
-        model: a task or an `AlbertBackbone`.
-        examples: list of strings or pairs, or `None`, see `verify`.
-        seed: int, of the default examples.
-
-    Returns:
-        The texts, or `None`, and a list of dictionaries of `(1, tokens)`
-        int32 arrays, unpadded, one an example.
-    """
-    preprocessor = getattr(model, "preprocessor", None)
-    if preprocessor is None:
-        if examples is not None:
+    def __init__(self, model, examples=None, targets=None):
+        if not isinstance(model, keras.Model):
+            model = load_preset(model, dtype="float32")
+        self.model = model
+        preprocessor = getattr(model, "preprocessor", None)
+        if examples is None and preprocessor is not None:
+            examples = inputs_of.default_texts(preprocessor)
+        elif examples is not None and preprocessor is None:
             raise ValueError(
                 "A model without a preprocessor cannot take texts. Pass "
                 "`examples=None`, or the model with its preprocessor."
             )
-        return None, _random_features(model, seed)
-    if examples is None:
-        examples = default_texts(preprocessor, seed)
-    return examples, [_unpadded(preprocessor, text) for text in examples]
+        if targets is not None:
+            _check_targets(model, examples, targets)
+        self.texts = examples
+        self.targets = targets
+        self._computed = {}
+        self._metric = None
 
+    def features(self, longest=None):
+        """The inputs, list of dictionaries of `(1, tokens)` arrays."""
+        if self.texts is None:
+            return inputs_of.random_features(self.model, longest)
+        return inputs_of.text_features(self.model, self.texts, longest)
 
-def _unpadded(preprocessor, text):
-    if isinstance(text, tuple):
-        batch = tuple([part] for part in text)
-    else:
-        batch = [text]
-    features = {
-        name: np.asarray(keras.ops.convert_to_numpy(value))
-        for name, value in preprocessor(batch, y=None).items()
-    }
-    tokens = int(features["padding_mask"].sum())
-    return {
-        name: features[name][:, :tokens].astype("int32") for name in INPUT_NAMES
-    }
+    def computed(self, longest, shapes):
+        """Inputs cut to what a file takes, and the model's outputs."""
+        key = longest, str(shapes.get("mask_positions"))
+        if key not in self._computed:
+            features = self.features(longest)
+            features = [inputs_of.cut(example, shapes) for example in features]
+            outputs = inputs_of.model_outputs(self.model, features)
+            self._computed[key] = features, outputs
+        return self._computed[key]
 
+    def metric(self):
+        """The metric's name and the model's own, at its own full length."""
+        if self._metric is None:
+            _, outputs = self.computed(None, {})
+            self._metric = self.score(outputs)
+        return default_monitor(self.model), self._metric
 
-def default_texts(preprocessor, seed=0):
-    """200 texts and pairs of random pieces, extremes among them.
+    def score(self, outputs):
+        """The metric of some outputs.
 
-    Args:
-        preprocessor: a preprocessor with a tokenizer.
-        seed: int.
+        Args:
+            outputs: list of dictionaries, one an example.
 
-    Returns:
-        list of strings and of pairs of strings as 2-tuples.
-    """
-    generator = np.random.default_rng(seed)
-    tokenizer = preprocessor.tokenizer
-    vocabulary_size = tokenizer.vocabulary_size()
-    longest = preprocessor.sequence_length
+        Returns:
+            float.
+        """
+        values = np.concatenate([x["probabilities"] for x in outputs])
+        scores = score_classifier(self.model, values, np.asarray(self.targets))
+        return scores[default_monitor(self.model)]
 
-    def text(pieces):
-        ids = generator.integers(5, vocabulary_size, size=pieces)
-        return tokenizer.detokenize(ids.tolist())
+    def check(self, artifact, max_drop=None):
+        """Runs an artifact and compares it; see `verify`.
 
-    lengths = generator.integers(2, min(48, longest), size=MINIMUM_EXAMPLES)
-    texts = ["", text(1), text(longest), (text(longest), text(longest))]
-    for index, pieces in enumerate(lengths[len(texts) :]):
-        texts.append(
-            (text(pieces), text(4)) if index % 4 == 0 else text(pieces)
+        Args:
+            artifact: string, path.
+            max_drop: float or `None`, see `verify`.
+
+        Returns:
+            A `Report`, passed or not.
+        """
+        format_ = artifact_format(artifact)
+        with RuntimeProcess(artifact, format_) as process:
+            ids, texts = _signatures(self.model, artifact, process.signatures)
+            shapes = process.signatures[ids]["inputs"] if ids else {}
+            longest = _fixed_length(shapes)
+            features, expected = self.computed(longest, shapes)
+            runs = []
+            if ids:
+                runs = [(ids, inputs_of.padded(x, shapes)) for x in features]
+            rows = self._text_rows(texts, everything=not ids)
+            runs += [_text_run(texts, self.texts[row]) for row in rows]
+            lengths = self._latency_lengths(longest)
+            measured, outputs = process.run(
+                [self._latency_run(n, ids, texts, shapes) for n in lengths],
+                runs,
+            )
+        # A runtime has accepted the file, so that it can be read.
+        weights = inspection.weights_of(artifact, format_)
+        quantization = weights.pop("quantization")
+        tolerances = dict(TOLERANCES[quantization])
+        if max_drop is not None:
+            tolerances["max_drop"] = max_drop
+        custom = inspection.custom_operators(artifact, format_)
+        failures = _failures_of_content(weights, custom)
+        actual, as_text = (
+            outputs[: len(features)] if ids else None,
+            outputs[len(features) :] if ids else outputs,
         )
-    return texts
-
-
-def _random_features(model, seed):
-    backbone = getattr(model, "backbone", model)
-    generator = np.random.default_rng(seed)
-    longest = backbone.max_sequence_length
-    lengths = generator.integers(2, min(48, longest) + 1, MINIMUM_EXAMPLES)
-    lengths[:2] = 2, longest
-    features = []
-    for tokens in lengths:
-        second = generator.integers(1, tokens + 1)
-        features.append(
-            {
-                "token_ids": generator.integers(
-                    0, backbone.vocabulary_size, (1, tokens)
-                ),
-                "segment_ids": (np.arange(tokens) >= second)[None],
-                "padding_mask": np.ones((1, tokens)),
-            }
-        )
-    return [
-        {name: x.astype("int32") for name, x in example.items()}
-        for example in features
-    ]
-
-
-def model_outputs(model, features):
-    """What the model computes, as the exported file names its outputs.
-
-    Args:
-        model: a task or an `AlbertBackbone`.
-        features: list of dictionaries of `(1, tokens)` arrays.
-
-    Returns:
-        dictionary of output names and lists of arrays, one an example, the
-        sequence outputs cut to the tokens.
-    """
-    longest = max(example["token_ids"].shape[1] for example in features)
-    padded = {
-        name: np.concatenate(
-            [
-                np.pad(x[name], ((0, 0), (0, longest - x[name].shape[1])))
-                for x in features
+        results = {}
+        if ids:
+            actual = [
+                {
+                    name: inputs_of.cut_to_tokens(name, y, x)
+                    for name, y in o.items()
+                }
+                for o, x in zip(actual, features, strict=True)
             ]
-        )
-        for name in INPUT_NAMES
-    }
-    results = {}
-    for rows, batch in batches_by_length(padded):
-        outputs = keras.Model.predict_on_batch(model, batch)
-        if not isinstance(outputs, dict):
-            probabilities = model.probabilities(outputs)
-            outputs = {
-                "probabilities": keras.ops.convert_to_numpy(probabilities)
-            }
-        for name, values in outputs.items():
-            by_row = results.setdefault(name, [None] * len(features))
-            for row, value in zip(rows, values, strict=False):
-                tokens = features[row]["token_ids"].shape[1]
-                if name == "sequence_output":
-                    value = value[:tokens]
-                by_row[row] = np.asarray(value, dtype="float32")[None]
-    return results
-
-
-def _run(model, artifact, format_, features, texts):
-    script, package, distribution = RUNTIMES[format_]
-    if importlib.util.find_spec(package) is None:
-        raise ImportError(
-            f"Running {artifact!r} needs `{distribution}`. Install it with "
-            "`pip install keras-albert[export]`."
-        )
-    backbone = getattr(model, "backbone", model)
-    tokens = min(LATENCY_TOKENS, backbone.max_sequence_length)
-    generator = np.random.default_rng(0)
-    arrays = {
-        "latency/token_ids": generator.integers(
-            0, backbone.vocabulary_size, (1, tokens)
-        ),
-        "latency/segment_ids": np.zeros((1, tokens)),
-        "latency/padding_mask": np.ones((1, tokens)),
-    }
-    for index, example in enumerate(features):
-        for name, value in example.items():
-            arrays[f"{name}/{index}"] = value
-    with tempfile.TemporaryDirectory() as folder:
-        examples_path = os.path.join(folder, "examples.npz")
-        results_path = os.path.join(folder, "results.npz")
-        np.savez(
-            examples_path, **{n: x.astype("int32") for n, x in arrays.items()}
-        )
-        if texts is not None:
-            texts_path = os.path.join(folder, "texts.json")
-            with open(texts_path, "w", encoding="utf-8") as file:
-                json.dump(texts, file)
-        finished = subprocess.run(
-            [
-                sys.executable,
-                os.path.join(_RUNTIMES_FOLDER, script),
-                artifact,
-                examples_path,
-                results_path,
-                str(THREADS),
-            ],
-            capture_output=True,
-            text=True,
-        )
-        if finished.returncode:
-            lines = finished.stderr.strip().splitlines() or ["no message"]
-            raise VerificationError(
-                f"{artifact!r} does not run in its runtime with the inputs "
-                f"{', '.join(INPUT_NAMES)}: {lines[-1]}"
+            results = compare_outputs(self.model, artifact, expected, actual)
+        if rows:
+            of_texts = compare_outputs(
+                self.model, artifact, [expected[row] for row in rows], as_text
             )
-        with np.load(results_path) as file:
-            results = {name: file[name] for name in file.files}
-    measured = json.loads(str(results.pop("report")))
-    actual = {}
-    for index in range(len(features)):
-        for name in [n for n in results if n.endswith(f"/{index}")]:
-            actual.setdefault(name.split("/")[0], []).append(results[name])
-    return measured, actual
-
-
-def _compare(model, artifact, format_, expected, actual, measured):
-    if set(expected) != set(actual):
-        raise VerificationError(
-            f"{artifact!r} must have the outputs of the model, "
-            f"{', '.join(sorted(expected))}. It has "
-            f"{', '.join(sorted(actual))}; was it exported from this model?"
+            for name, result in of_texts.items():
+                results[f"{name} of text" if ids else name] = result
+        for name, result in results.items():
+            failures += _failures_of_output(name, result, tolerances)
+        decisive = actual if ids else as_text
+        decided = expected if ids else [expected[row] for row in rows]
+        agreement, clear = label_agreement(
+            self.model, decided, decisive, tolerances["max_abs_diff"]
         )
-    quantization = next(
-        (name for name in ("int8", "float16") if name in measured["dtypes"]),
-        "float32",
-    )
-    tolerances = TOLERANCES[quantization]
-    outputs, failures = {}, []
-    for name in sorted(expected):
-        shapes = {
-            (e.shape, a.shape)
-            for e, a in zip(expected[name], actual[name], strict=True)
-            if e.shape != a.shape
-        }
-        if shapes:
-            wanted, came = sorted(shapes)[0]
-            raise VerificationError(
-                f"`{name}` of {artifact!r} must have the shape {wanted}. It "
-                f"has {came}; was it exported from this model?"
-            )
-        wanted = np.concatenate([e.ravel() for e in expected[name]])
-        came = np.concatenate([a.ravel() for a in actual[name]])
-        difference = np.abs(wanted - came)
-        if name in _RELATIVE_OUTPUTS:
-            difference = difference / np.sqrt(np.mean(wanted**2))
-        outputs[name] = {
-            "max_abs_diff": float(difference.max()),
-            "mean_abs_diff": float(difference.mean()),
-        }
-        # Written so that NaN fails.
-        if not difference.max() <= tolerances["max_abs_diff"]:
+        if clear is not None and clear < tolerances["label_agreement"]:
             failures.append(
-                f"`{name}` must differ by at most "
-                f"{tolerances['max_abs_diff']}; it differs by "
-                f"{difference.max():.3g}."
+                f"At least {100 * tolerances['label_agreement']:g} % of the "
+                f"labels must agree; {100 * clear:.2f} % do."
             )
-    text_difference = measured.get("text_max_abs_diff", 0.0)
-    if not text_difference <= tolerances["max_abs_diff"]:
-        failures.append(
-            "The signature `text` must give what ids give; it differs by "
-            f"{text_difference:.3g}."
+        metric = None
+        if self.targets is not None:
+            metric = self._compare_metric(decisive)
+            if not metric["drop"] <= tolerances["max_drop"]:
+                failures.append(
+                    f"The {metric['name']} must drop by at most "
+                    f"{tolerances['max_drop']:g} points; it drops by "
+                    f"{metric['drop']:.2f}."
+                )
+        latencies = [
+            {"tokens": tokens, **times}
+            for tokens, times in zip(lengths, measured["latency"], strict=True)
+        ]
+        return Report(
+            artifact=artifact,
+            format=format_,
+            quantization=quantization,
+            bytes=artifact_bytes(artifact),
+            examples=len(decided),
+            inputs={
+                name: sorted(signature["inputs"], key=_place)
+                for name, signature in process.signatures.items()
+            },
+            outputs=results,
+            label_agreement=agreement,
+            clear_label_agreement=clear,
+            metric=metric,
+            weights=weights,
+            custom_operators=custom,
+            memory={
+                "resident": measured["resident_bytes"],
+                "peak": measured["peak_bytes"],
+            },
+            latency={
+                **latencies[0],
+                "by_length": sorted(latencies, key=lambda x: x["tokens"]),
+            },
+            tolerances=tolerances,
+            failures=failures,
         )
-    agreement, clear_agreement = _label_agreement(
-        model, expected, actual, tolerances["max_abs_diff"]
-    )
-    if (
-        clear_agreement is not None
-        and clear_agreement < tolerances["label_agreement"]
+
+    def _text_rows(self, texts, everything):
+        """The examples that the signatures of texts take."""
+        if self.texts is None or not texts:
+            return []
+        rows = [
+            row
+            for row, text in enumerate(self.texts)
+            if ("pair" if type(text) is tuple else "text") in texts
+        ]
+        return rows if everything else rows[:TEXT_EXAMPLES]
+
+    def _latency_lengths(self, longest):
+        if longest is not None:
+            return [longest]
+        backbone = getattr(self.model, "backbone", self.model)
+        full = backbone.max_sequence_length
+        lengths = [n for n in LATENCY_LENGTHS if n < full]
+        return (
+            [*lengths, full] if full > LATENCY_LENGTHS[0] else [full, *lengths]
+        )
+
+    def _latency_run(self, tokens, ids, texts, shapes):
+        generator = np.random.default_rng(0)
+        if not ids:
+            text = inputs_of.text_of(tokens, self.model.preprocessor)
+            return _text_run(texts, text)
+        features = inputs_of.tokens_of_length(self.model, tokens, generator)
+        return ids, inputs_of.padded(inputs_of.cut(features, shapes), shapes)
+
+    def _compare_metric(self, actual):
+        name, of_model = self.metric()
+        of_artifact = self.score(actual)
+        return {
+            "name": name,
+            "model": of_model,
+            "artifact": of_artifact,
+            "drop": 100.0 * (of_model - of_artifact),
+            "rows": len(actual),
+        }
+
+
+def _check_targets(model, examples, targets):
+    if not isinstance(model, AlbertTextClassifier):
+        raise ValueError(
+            "`targets` must come with an AlbertTextClassifier, whose metric "
+            f"they are for. Received: an {type(model).__name__}."
+        )
+    if examples is None or len(examples) != len(targets):
+        raise ValueError(
+            "There must be a target for each example. Received: "
+            f"{len(examples or ())} examples and {len(targets)} targets."
+        )
+
+
+def _signatures(model, artifact, signatures):
+    """The signature of ids, or `None`, and those of texts by their kind."""
+    names = set(input_names(model))
+    ids, texts = None, {}
+    for signature, description in signatures.items():
+        inputs = set(description["inputs"])
+        if inputs == names:
+            ids = signature
+        elif inputs == set(TEXT_INPUTS):
+            texts["text"] = signature
+        elif inputs == set(PAIR_INPUTS):
+            texts["pair"] = signature
+    if ids is None and not texts:
+        found = "; ".join(
+            f"{name}: {', '.join(description['inputs'])}"
+            for name, description in signatures.items()
+        )
+        raise VerificationError(
+            f"{artifact!r} must have a signature with the model's inputs "
+            f"{', '.join(input_names(model))}, or with `text`. It has "
+            f"{found or 'none'}; was it exported from this model?"
+        )
+    if ids is None and getattr(model, "preprocessor", None) is None:
+        raise VerificationError(
+            f"{artifact!r} takes texts, so the model must have a "
+            "preprocessor to compare it with. It has none."
+        )
+    return ids, texts
+
+
+def _place(name):
+    """Where an input comes, as people read them; unknown ones last."""
+    order = (*INPUT_NAMES, POSITIONS_NAME, *PAIR_INPUTS)
+    return order.index(name) if name in order else len(order)
+
+
+def _fixed_length(shapes):
+    return shapes["token_ids"][-1] if shapes else None
+
+
+def _text_run(signatures, text):
+    if type(text) is tuple:
+        inputs = dict(zip(PAIR_INPUTS, ([part] for part in text), strict=True))
+        return signatures["pair"], inputs
+    return signatures["text"], {TEXT_INPUTS[0]: [text]}
+
+
+def _failures_of_content(weights, custom):
+    failures = []
+    if weights["repeated_bytes"]:
+        failures.append(
+            "Each matrix must be stored once; "
+            f"{weights['repeated_bytes'] / 1e6:.2f} MB are copies."
+        )
+    foreign = [name for name in custom if not name.startswith("TFText>")]
+    if foreign:
+        failures.append(
+            "It must run in stock runtimes; these lack the operators "
+            f"{', '.join(foreign)}."
+        )
+    return failures
+
+
+def _failures_of_output(name, result, tolerances):
+    for key, average in (
+        ("max_abs_diff", ""),
+        ("mean_abs_diff", " on average"),
     ):
-        failures.append(
-            f"At least {100 * tolerances['label_agreement']:g} % of the "
-            f"labels must agree; {100 * clear_agreement:.2f} % do."
-        )
-    return Report(
-        artifact=artifact,
-        format=format_,
-        quantization=quantization,
-        bytes=_artifact_bytes(artifact),
-        examples=len(next(iter(expected.values()))),
-        outputs=outputs,
-        label_agreement=agreement,
-        clear_label_agreement=clear_agreement,
-        memory={
-            "resident": measured["resident_bytes"],
-            "peak": measured["peak_bytes"],
-        },
-        latency={
-            "first_ms": measured["first_latency_ms"],
-            "median_ms": measured["median_latency_ms"],
-            "tokens": measured["latency_tokens"],
-        },
-        tolerances=tolerances,
-        failures=failures,
-    )
-
-
-def _label_agreement(model, expected, actual, margin):
-    if "probabilities" not in expected or model.num_classes == 1:
-        return None, None
-    wanted = np.concatenate(expected["probabilities"])
-    came = np.concatenate(actual["probabilities"])
-    if model.multi_label:
-        same = ((wanted >= 0.5) == (came >= 0.5)).all(axis=-1)
-        clear = (np.abs(wanted - 0.5) > margin).all(axis=-1)
-    else:
-        same = wanted.argmax(axis=-1) == came.argmax(axis=-1)
-        best = np.sort(wanted, axis=-1)
-        clear = best[:, -1] - best[:, -2] > margin
-    clear_agreement = float(same[clear].mean()) if clear.any() else None
-    return float(same.mean()), clear_agreement
+        # Written so that NaN fails.
+        if not result[key] <= tolerances[key]:
+            return [
+                f"`{name}` must differ by at most {tolerances[key]}{average}; "
+                f"it differs by {result[key]:.3g}."
+            ]
+    return []

@@ -146,3 +146,61 @@ class GroupChoices(keras.layers.Layer):
 
     def compute_output_shape(self, scores_shape, token_ids_shape):
         return tuple(token_ids_shape[:2])
+
+
+POOLINGS = ("mean", "cls")
+
+
+@keras.saving.register_keras_serializable(package="keras_albert")
+class SentencePooling(keras.layers.Layer):
+    """One vector of a sequence: the mean of its tokens, or its first token.
+
+    Args:
+        pooling: `"mean"` over the tokens that the mask keeps, or `"cls"`.
+        normalize: bool. Whether vectors are scaled to length 1.
+        **kwargs: See `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: `(batch, sequence, hidden_dim)` float.
+        padding_mask: `(batch, sequence)` int or bool, 1 for tokens.
+
+    Returns:
+        `(batch, hidden_dim)` float. It is computed in float32.
+
+    Raises:
+        ValueError: if there is no such pooling.
+    """
+
+    def __init__(self, pooling="mean", normalize=True, **kwargs):
+        super().__init__(**kwargs)
+        if pooling not in POOLINGS:
+            raise ValueError(
+                f"`pooling` must be one of {', '.join(map(repr, POOLINGS))}. "
+                f"Received: {pooling!r}."
+            )
+        self.pooling = pooling
+        self.normalize = normalize
+
+    def build(self, inputs_shape, padding_mask_shape=None):
+        self.built = True
+
+    def call(self, inputs, padding_mask):
+        x = ops.cast(inputs, "float32")
+        if self.pooling == "cls":
+            x = x[:, 0, :]
+        else:
+            mask = ops.cast(padding_mask, "float32")
+            tokens = ops.maximum(ops.sum(mask, axis=-1, keepdims=True), 1.0)
+            x = ops.sum(x * ops.expand_dims(mask, -1), axis=1) / tokens
+        if self.normalize:
+            squares = ops.sum(ops.square(x), axis=-1, keepdims=True)
+            x = x * ops.rsqrt(ops.maximum(squares, 1e-12))
+        return ops.cast(x, self.compute_dtype)
+
+    def compute_output_shape(self, inputs_shape, padding_mask_shape=None):
+        return (inputs_shape[0], inputs_shape[-1])
+
+    def get_config(self):
+        config = super().get_config()
+        config.update({"pooling": self.pooling, "normalize": self.normalize})
+        return config

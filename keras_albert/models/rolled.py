@@ -43,6 +43,24 @@ def rolled_outputs(backbone, inputs, embed_tokens=None):
         dictionary of `"sequence_output"`, `(batch, sequence, hidden_dim)`,
         and `"pooled_output"`, `(batch, hidden_dim)`.
     """
+    return _stack_outputs(backbone, inputs, embed_tokens, _loop)
+
+
+def unrolled_outputs(backbone, inputs, embed_tokens=None):
+    """The same with each application written out, as the backbone has it.
+
+    Args:
+        backbone: see `rolled_outputs`.
+        inputs: see `rolled_outputs`.
+        embed_tokens: see `rolled_outputs`.
+
+    Returns:
+        See `rolled_outputs`.
+    """
+    return _stack_outputs(backbone, inputs, embed_tokens, _repeat)
+
+
+def _stack_outputs(backbone, inputs, embed_tokens, apply_group):
     token_ids = inputs["token_ids"]
     embed_tokens = embed_tokens or backbone.token_embedding
     x = backbone.embeddings.combine(
@@ -55,7 +73,7 @@ def rolled_outputs(backbone, inputs, embed_tokens=None):
     for layers, times in zip(
         backbone.transformer_layers, group_applications(backbone), strict=True
     ):
-        x = _apply_group(layers, times, x, shape[1], bias)
+        x = apply_group(layers, times, x, shape[1], bias)
     x = ops.reshape(x, (shape[0], shape[1], backbone.hidden_dim))
     first = ops.reshape(
         ops.slice(x, (0, 0, 0), (shape[0], 1, backbone.hidden_dim)),
@@ -67,11 +85,16 @@ def rolled_outputs(backbone, inputs, embed_tokens=None):
     }
 
 
-def _apply_group(layers, times, x, length, bias):
-    def body(step, x):
+def _repeat(layers, times, x, length, bias):
+    for _ in range(times):
         for layer in layers:
             x = layer.transform(x, length, bias)
-        return step + 1, x
+    return x
+
+
+def _loop(layers, times, x, length, bias):
+    def body(step, x):
+        return step + 1, _repeat(layers, 1, x, length, bias)
 
     _, x = ops.while_loop(
         lambda step, x: step < times,

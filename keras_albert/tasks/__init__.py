@@ -5,6 +5,7 @@ from keras_albert.tasks.multiple_choice import AlbertMultipleChoice
 from keras_albert.tasks.pretrainer import AlbertPretrainer
 from keras_albert.tasks.question_answerer import AlbertQuestionAnswerer
 from keras_albert.tasks.text_classifier import AlbertTextClassifier
+from keras_albert.tasks.text_embedder import AlbertTextEmbedder
 from keras_albert.tasks.token_classifier import AlbertTokenClassifier
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "AlbertPretrainer",
     "AlbertQuestionAnswerer",
     "AlbertTextClassifier",
+    "AlbertTextEmbedder",
     "AlbertTokenClassifier",
 ]

@@ -49,6 +49,7 @@ class AlbertMaskedLM(AlbertTask, keras_nlp.models.MaskedLM):
     backbone_cls = AlbertBackbone
     preprocessor_cls = None
     shared_heads = {"AlbertPretrainer": ("masked_lm_head",)}
+    output_name = "logits"  # Of exported files.
 
     def __init__(
         self,
@@ -87,6 +88,21 @@ class AlbertMaskedLM(AlbertTask, keras_nlp.models.MaskedLM):
 
         # === Config ===
         self.head_layer_norm_epsilon = head_layer_norm_epsilon
+
+    def inference_outputs(self, backbone_outputs, inputs):
+        """What an exported file gives, from the backbone's outputs.
+
+        Args:
+            backbone_outputs: the dictionary of the backbone's outputs.
+            inputs: the dictionary of the model's inputs.
+
+        Returns:
+            `{"logits": (batch, masks, vocabulary_size)}` float.
+        """
+        logits = self.masked_lm_head(
+            backbone_outputs["sequence_output"], inputs["mask_positions"]
+        )
+        return {self.output_name: logits}
 
     def default_loss(self):
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)

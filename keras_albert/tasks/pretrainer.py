@@ -85,14 +85,25 @@ class AlbertPretrainer(AlbertTask, keras_nlp.models.Task):
                 shape=(None,), dtype="int32", name="mask_positions"
             ),
         }
-        encoded = backbone(backbone.input)
-        outputs = {
-            "mlm": self.masked_lm_head(
-                encoded["sequence_output"], inputs["mask_positions"]
-            ),
-            "sop": self.sentence_order_dense(encoded["pooled_output"]),
-        }
+        outputs = self.inference_outputs(backbone(backbone.input), inputs)
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+
+    def inference_outputs(self, backbone_outputs, inputs):
+        """What the model, and an exported file, give.
+
+        Args:
+            backbone_outputs: the dictionary of the backbone's outputs.
+            inputs: the dictionary of the model's inputs.
+
+        Returns:
+            The dictionary of outputs, see the class.
+        """
+        return {
+            "mlm": self.masked_lm_head(
+                backbone_outputs["sequence_output"], inputs["mask_positions"]
+            ),
+            "sop": self.sentence_order_dense(backbone_outputs["pooled_output"]),
+        }
 
     def default_loss(self):
         return {

@@ -68,6 +68,18 @@ class AlbertQuestionAnswerer(AlbertTask, keras_nlp.models.Task):
         outputs = self.head_outputs(backbone(inputs))
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
+    def inference_outputs(self, backbone_outputs, inputs=None):
+        """What an exported file gives, from the backbone's outputs.
+
+        Args:
+            backbone_outputs: the dictionary of the backbone's outputs.
+            inputs: the dictionary of the model's inputs.
+
+        Returns:
+            The dictionary of outputs, see the class.
+        """
+        return self.head_outputs(backbone_outputs)
+
     def head_outputs(self, backbone_outputs):
         logits = self.span_dense(backbone_outputs["sequence_output"])
         return {

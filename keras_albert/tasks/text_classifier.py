@@ -227,11 +227,12 @@ class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
     def head_outputs(self, backbone_outputs):
         return self.output_dense(backbone_outputs["pooled_output"])
 
-    def inference_outputs(self, backbone_outputs):
+    def inference_outputs(self, backbone_outputs, inputs=None):
         """What an exported file gives, from the backbone's outputs.
 
         Args:
             backbone_outputs: the dictionary of the backbone's outputs.
+            inputs: the dictionary of the model's inputs.
 
         Returns:
             `{"probabilities": (batch, num_classes)}` float32.

@@ -96,8 +96,32 @@ class AlbertTokenClassifier(AlbertTask, keras_nlp.models.Task):
         self.dropout = dropout
         self.labels = None if labels is None else list(labels)
 
+    def probabilities(self, outputs):
+        """Probabilities from the model's outputs.
+
+        Args:
+            outputs: `(batch, sequence, num_classes)` float, logits.
+
+        Returns:
+            `(batch, sequence, num_classes)` float32 tensor.
+        """
+        return keras.ops.softmax(keras.ops.cast(outputs, "float32"), axis=-1)
+
     def head_outputs(self, backbone_outputs):
         return self.output_dense(backbone_outputs["sequence_output"])
+
+    def inference_outputs(self, backbone_outputs, inputs=None):
+        """What an exported file gives, from the backbone's outputs.
+
+        Args:
+            backbone_outputs: the dictionary of the backbone's outputs.
+            inputs: the dictionary of the model's inputs.
+
+        Returns:
+            `{"probabilities": (batch, sequence, num_classes)}` float32.
+        """
+        outputs = self.head_outputs(backbone_outputs)
+        return {"probabilities": self.probabilities(outputs)}
 
     def default_loss(self):
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)

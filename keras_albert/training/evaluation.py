@@ -22,7 +22,8 @@ def evaluate_classifier(task, texts, targets, batch_size=32):
     """
     outputs = task.predict_by_length(texts, batch_size=batch_size)
     targets = np.asarray(targets)
-    metrics = _scores(task, outputs, targets)
+    values = keras.ops.convert_to_numpy(task.probabilities(outputs))
+    metrics = score_classifier(task, values, targets)
     if task.num_classes == 1:
         # Keras would broadcast (texts,) against (texts, 1).
         targets = targets.reshape(-1, 1)
@@ -45,8 +46,17 @@ def default_monitor(task):
     return "micro_f1" if task.multi_label else "accuracy"
 
 
-def _scores(task, outputs, targets):
-    values = keras.ops.convert_to_numpy(task.probabilities(outputs))
+def score_classifier(task, values, targets):
+    """The metrics of a text classifier's results, by name.
+
+    Args:
+        task: an `AlbertTextClassifier`, which says what the targets mean.
+        values: `(texts, num_classes)` float, probabilities or scores.
+        targets: see `evaluate_classifier`.
+
+    Returns:
+        dictionary of floats, see `evaluate_classifier`, without the loss.
+    """
     if task.num_classes == 1:
         return {
             "pearson": _pearson(values[:, 0], targets),

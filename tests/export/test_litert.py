@@ -125,6 +125,23 @@ def test_computes_what_the_model_does(models, files, name, quantization):
     assert report.latency["median_ms"] > 0
 
 
+def test_four_bits(models, files):
+    """The matrices of the layers and the table take half of int8's bytes."""
+    name = "groups and inner"
+    report = verify(models[name], files(name, "int4"))
+    assert report.passed and report.quantization == "int4"
+    weights = sum(
+        matrix.size
+        for matrix in models[name].backbone.get_weights()
+        if matrix.ndim == 2 and min(matrix.shape) >= 16
+    )
+    saved = os.path.getsize(files(name, "int8")) - report.bytes
+    assert saved > 0.45 * weights
+    codes, used = operators(files(name, "int4"))
+    assert "CUSTOM" not in codes and used.count("WHILE") == 2
+    assert "DEQUANTIZE" not in used  # Or it would be slow.
+
+
 @pytest.mark.parametrize("quantization", QUANTIZATIONS)
 @pytest.mark.parametrize("name", [*SHARING, "backbone"])
 def test_only_builtin_operators_and_a_loop_a_group(files, name, quantization):
@@ -374,7 +391,7 @@ def test_a_failure_leaves_what_was_there(models, tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["model.tflite"]
 
     monkeypatch.undo()
-    monkeypatch.setattr(litert, "convert_rolled", no_room)
+    monkeypatch.setattr(litert, "convert", no_room)
     with pytest.raises(OSError, match="No space left"):
         to_litert(models["one group"], path)
     assert path.read_bytes() == b"before"

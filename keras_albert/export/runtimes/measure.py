@@ -1,22 +1,35 @@
-"""What the runtime processes share: reading, running, measuring, writing.
+"""What the runtime processes share: loading, running, measuring, telling.
 
 Each `run_*.py` beside this file is run as a script, in a process that holds
 one runtime and NumPy and nothing of this package:
 
-    python run_litert.py ARTIFACT EXAMPLES.npz RESULTS.npz THREADS
+    python run_litert.py ARTIFACT THREADS
 
-`EXAMPLES.npz` holds arrays named `NAME/INDEX`, the inputs of each example,
-and `latency/NAME`, one input that is run repeatedly. `RESULTS.npz` gets the
-outputs likewise, and `report`, a JSON text: memory in bytes above the bare
-runtime, latency in milliseconds.
+It loads the artifact and writes a line of JSON to stdout: the signatures,
+`{name: {"inputs": {name: shape}, "outputs": [name]}}`, `null` for an open
+dimension. It then reads a line of JSON from stdin, `{"request": PATH,
+"arrays": PATH, "results": PATH}`, two files to read and one to write:
+
+- `request`: `{"latency": [RUN], "examples": [RUN]}`, where a RUN is
+  `{"signature": NAME, "texts": {input: [string]}, "arrays": [input]}`;
+- `arrays`: the array of the input `NAME` of `latency` run 3 is
+  `latency/3/NAME`;
+- `results`: the output `NAME` of example 3 is `3/NAME`; `report` is a JSON
+  text: memory in bytes above the bare runtime once the first latency run is
+  done, latencies in milliseconds.
 """
 
 import json
+import os
+import sys
 import time
 
 import numpy as np
 
 REPETITIONS = 15
+# Of one latency, in seconds: long texts are repeated less often.
+PATIENCE = 3.0
+FEWEST = 4
 
 
 def memory():
@@ -40,48 +53,92 @@ def forget_peak():
         pass  # The peak then includes that of the imports.
 
 
-def measure(load, artifact, examples_path, results_path, threads):
-    """Runs the repeated input, then the examples, and writes what came out.
+class _Growth:
+    """By how much memory has grown, and had at its peak, in bytes.
+
+    What reads and writes files here is not the runtime's, so that only
+    loading and running are looked at.
+    """
+
+    def __init__(self):
+        forget_peak()
+        self._before, _ = memory()
+        self.resident = self.peak = None
+
+    def stop(self):
+        if self._before is not None:
+            resident, peak = memory()
+            self.resident = resident - self._before
+            self.peak = peak - self._before
+
+
+def serve(load):
+    """Loads, tells the signatures, and runs what is then asked for.
 
     Args:
         load: function from the artifact's path and the number of threads to
-            a function that runs it (inputs by name to outputs by name) and
-            a function that returns entries for the report.
-        artifact: string, path.
-        examples_path: string, path.
-        results_path: string, path.
-        threads: string, a number.
+            the signatures and a function that runs one of them: from its
+            name and a dictionary of inputs (arrays, or lists of strings) to
+            a dictionary of arrays.
     """
-    with np.load(examples_path) as file:
+    # Libraries that print to stdout must not end up in what is told.
+    told = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    artifact, threads = sys.argv[1:]
+    loading = _Growth()
+    signatures, run = load(artifact, int(threads))
+    loading.stop()
+    print(json.dumps(signatures), file=told, flush=True)
+    paths = json.loads(sys.stdin.readline())
+    with open(paths["request"], encoding="utf-8") as file:
+        request = json.load(file)
+    with np.load(paths["arrays"]) as file:
         arrays = {name: file[name] for name in file.files}
-    latency_inputs, examples = {}, {}
-    for name, array in arrays.items():
-        first, _, last = name.partition("/")
-        if first == "latency":
-            latency_inputs[last] = array
-        else:
-            examples.setdefault(int(last), {})[first] = array
 
-    forget_peak()
-    bare, _ = memory()
-    run, details = load(artifact, int(threads))
-    times = []
-    for _ in range(REPETITIONS):
-        start = time.perf_counter()
-        run(**latency_inputs)
-        times.append(1000.0 * (time.perf_counter() - start))
-    resident, peak = memory()
+    def inputs(kind, index, entry):
+        given = dict(entry["texts"])
+        for name in entry["arrays"]:
+            given[name] = arrays[f"{kind}/{index}/{name}"]
+        return given
 
+    report = {"latency": [], "resident_bytes": None, "peak_bytes": None}
+    for index, entry in enumerate(request["latency"]):
+        given = inputs("latency", index, entry)
+        running = _Growth()
+        times = _times(lambda: run(entry["signature"], given))  # noqa: B023
+        running.stop()
+        report["latency"].append(
+            {"first_ms": times[0], "median_ms": float(np.median(times[1:]))}
+        )
+        if index == 0 and loading.resident is not None:
+            report["resident_bytes"] = loading.resident + running.resident
+            report["peak_bytes"] = max(
+                loading.peak, loading.resident + running.peak
+            )
     results = {}
-    for index, inputs in examples.items():
-        for name, output in run(**inputs).items():
-            results[f"{name}/{index}"] = output
-    report = {
-        "resident_bytes": None if bare is None else resident - bare,
-        "peak_bytes": None if bare is None else peak - bare,
-        "first_latency_ms": times[0],
-        "median_latency_ms": float(np.median(times[1:])),
-        "latency_tokens": int(latency_inputs["token_ids"].shape[-1]),
-        **details(),
-    }
-    np.savez(results_path, report=json.dumps(report), **results)
+    for index, entry in enumerate(request["examples"]):
+        outputs = run(entry["signature"], inputs("examples", index, entry))
+        for name, value in outputs.items():
+            results[f"{index}/{name}"] = np.asarray(value)
+    np.savez(paths["results"], report=json.dumps(report), **results)
+
+
+def _times(run):
+    times = []
+    began = time.perf_counter()
+    while len(times) < REPETITIONS:
+        start = time.perf_counter()
+        run()
+        now = time.perf_counter()
+        times.append(1000.0 * (now - start))
+        if len(times) >= FEWEST and now - began > PATIENCE:
+            break
+    return times
+
+
+def shape_of(sizes):
+    """A shape for JSON, `None` where any size goes."""
+    return [
+        int(n) if not isinstance(n, str) and n is not None and n >= 0 else None
+        for n in sizes
+    ]
