@@ -80,7 +80,10 @@ def device_vocabulary(model: bytes) -> bytes:
             _ids(pieces, lambda kind: kind not in (NORMAL, USER_DEFINED)),
             _ids(pieces, lambda kind: kind == USER_DEFINED),
             _u32(len(splits)),
-            *(_u32(i, len(parts), *parts) for i, parts in splits.items()),
+            *(
+                _u32(i, len(parts), *(ids.get(x, unknown[0]) for x in parts))
+                for i, parts in splits.items()
+            ),
             _strings([piece for piece, _, _ in pieces]),
             _strings([source for source, _ in rules]),
             _strings([target for _, target in rules]),

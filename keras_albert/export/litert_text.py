@@ -57,7 +57,11 @@ def _tokenize_function(tokenizer):
     import tensorflow as tf
     import tensorflow_text as tf_text
 
-    proto, splits = splitting_model(tokenizer.proto)
+    proto, split_pieces = splitting_model(tokenizer.proto)
+    splits = {
+        index: [tokenizer.token_to_id(piece) for piece in pieces]
+        for index, pieces in split_pieces.items()
+    }
     sentencepiece = tf_text.FastSentencepieceTokenizer(proto)
     # (pieces that are split, parts), filled up with -1.
     most = max(map(len, splits.values()), default=0)
