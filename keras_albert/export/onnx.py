@@ -121,11 +121,12 @@ def convert(
         tf.TensorSpec([None, lengths.get(name)], "int32", name=name)
         for name in names
     ]
-    proto, _ = tf2onnx.convert.from_function(
-        tf.function(compute, input_signature=signature),
-        input_signature=signature,
-        opset=OPSET,
-    )
+    with _without_copies():
+        proto, _ = tf2onnx.convert.from_function(
+            tf.function(compute, input_signature=signature),
+            input_signature=signature,
+            opset=OPSET,
+        )
     capture_loop_invariants(proto.graph)
     name_dimensions(proto.graph)
     if quantization == "int8":
@@ -181,6 +182,25 @@ def quantize(proto) -> bytes:
     # The quantizer does not see what the bodies of loops read.
     sort_nodes(quantized.graph)
     return quantized.SerializeToString()
+
+
+@contextlib.contextmanager
+def _without_copies():
+    """Has tf2onnx not keep a copy of the graph before each optimization.
+
+    It falls back on that when one fails. The copies, of all weights, take
+    most of the time, and a failure is better told.
+    """
+    name = "TF2ONNX_CATCH_ERRORS"
+    before = os.environ.get(name)
+    os.environ[name] = "FALSE"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 @contextlib.contextmanager

@@ -127,12 +127,9 @@ class Reference:
 
     Attributes:
         model: the model.
-        source: the model, or the preset that it was loaded from.
     """
 
     def __init__(self, model, examples=None, targets=None):
-        # What exporters are given: a preset is not saved anew.
-        self.source = model
         if not isinstance(model, keras.Model):
             model = load_preset(model, dtype="float32")
         self.model = model

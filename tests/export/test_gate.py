@@ -270,9 +270,7 @@ def test_operators_that_stock_runtimes_lack_fail(model, tmp_path):
 
     function = tf.function(
         lambda token_ids, segment_ids, padding_mask: {
-            "probabilities": tf.math.lgamma(
-                tf.cast(token_ids, "float32")[:, :2]
-            )
+            "probabilities": tf.math.asinh(tf.cast(token_ids, "float32")[:, :2])
         },
         input_signature=[
             tf.TensorSpec([1, 8], "int32", name=name)
@@ -385,6 +383,6 @@ def test_a_head_that_the_model_does_not_use_fails(make_classifier, tmp_path):
     model = make_classifier(num_classes=2, backbone={"num_layers": 1})
     model.output_dense = keras.layers.Dense(2, name="mine")
     model.output_dense.build((None, model.backbone.hidden_dim))
-    with pytest.raises(VerificationError, match="`probabilities` must"):
+    with pytest.raises(ValueError, match="custom head"):
         export_model(model, tmp_path / "m.tflite", examples=TEXTS)
     assert not os.listdir(tmp_path)
