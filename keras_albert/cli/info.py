@@ -15,10 +15,10 @@ def add_arguments(parser):
 
 def run(args):
     """Prints a fact a line, or JSON."""
-    if os.path.isfile(args.model):
-        facts = _of_artifact(args.model)
-    else:
-        facts = _of_preset(args.model)
+    from keras_albert.tasks.description import describe_preset
+
+    is_file = os.path.isfile(args.model)
+    facts = (_of_artifact if is_file else describe_preset)(args.model)
     if args.json:
         print(json.dumps(facts))
         return
@@ -28,47 +28,6 @@ def run(args):
         elif isinstance(value, list):
             value = ", ".join(map(str, value))
         print(f"{name:<16}{value}")
-
-
-def _of_preset(preset):
-    from keras_albert.presets import loading
-    from keras_albert.presets.registry import local_preset_folder
-    from keras_albert.tasks.loading import load_preset
-
-    folder = local_preset_folder(preset)
-    config = loading.read_preset_json(folder, loading.CONFIG_FILE)["config"]
-    task = loading.read_preset_json(folder, loading.TASK_FILE)
-    metadata = loading.read_preset_json(folder, loading.METADATA_FILE) or {}
-    model = load_preset(folder)
-    facts = {
-        "class": type(model).__name__,
-        "parameters": model.count_params(),
-        "sizes": {
-            name: value
-            for name, value in config.items()
-            if type(value) is int and name != "trainable"
-        },
-        "dropout": config["dropout"],
-        "learning rate": metadata.get("learning_rate"),
-    }
-    if task is not None:
-        facts["classes"] = model.num_classes
-        facts["labels"] = model.labels
-    if os.path.isfile(os.path.join(folder, loading.TOKENIZER_FILE)):
-        from keras_albert.preprocessing.tokenizer import AlbertTokenizer
-
-        tokenizer = AlbertTokenizer.from_preset(folder)
-        facts["vocabulary"] = {
-            "pieces": tokenizer.vocabulary_size(),
-            "lower case": tokenizer.get_config().get(
-                "do_lower_case", tokenizer.lowercase
-            ),
-        }
-    facts["weights"] = "stored in the preset"
-    if not loading.is_pretrained(folder):
-        seed = metadata["seed"]
-        facts["weights"] = f"not pretrained: drawn from seed {seed}"
-    return facts
 
 
 def _of_artifact(path):

@@ -4,8 +4,6 @@ import json
 import os
 
 EXAMPLE = "keras-albert quickstart -o runs/quickstart"
-_PRESET = "albert_tiny_en"
-_RECIPE = {"epochs": 10, "batch_size": 16, "learning_rate": 1e-3}
 _ROW = "{:<14}{:>8}{:>10}{:>9}{:>9}"
 
 
@@ -25,11 +23,12 @@ def run(args):
     from keras_albert.export.comparison import export_all
     from keras_albert.presets.saving import whole_file
     from keras_albert.training.run_folder import RunFolder
+    from keras_albert.training.sample import train_on_sample
 
     folder = RunFolder(os.path.join(args.output, "training"))
     with folder.locked():
         folder.clear()
-    texts, report = _train(args.data, folder.path)
+    texts, report = train_on_sample(args.data, folder.path)
     model = folder.file("model")
     report = {"backend": keras.backend.backend(), **report, "artifacts": []}
     print(_ROW.format("artifact", "MB", "max |Δ|", "labels", "ms"))
@@ -48,41 +47,3 @@ def run(args):
         f"accuracy {report['test_accuracy']:.3f} on {len(texts)} test texts "
         f"(the commonest label: {report['majority_accuracy']:.3f})\n{path}"
     )
-
-
-def _train(data, output):
-    """Trains; the test texts, and what the report tells of accuracy."""
-    import numpy as np
-
-    from keras_albert.tasks.loading import load_preset
-    from keras_albert.training.evaluation import evaluate_classifier
-    from keras_albert.training.fine_tune import fine_tune
-    from keras_albert.training.text_classification import (
-        TextFiles,
-        make_classifier,
-    )
-
-    files = TextFiles("text", "label")
-    train, test = (
-        files.read(os.path.join(data, f"intents_{part}.csv"))
-        for part in ("train", "test")
-    )
-    labels = files.labels(train)
-    x, y = train.texts, files.targets(train, labels)
-    target = files.targets(test, labels)
-    # A tenth chooses the best epoch, so that the test texts stay unseen.
-    dev = np.arange(len(x)) % 10 == 0
-    task = make_classifier(labels=labels, preset=_PRESET)
-    learn, choose = (
-        ([x[i] for i in np.flatnonzero(part)], y[part]) for part in (~dev, dev)
-    )
-    fine_tune(task, learn, choose, output, **_RECIPE)
-    best = load_preset(os.path.join(output, "model"))
-    return test.texts, {
-        "train_rows": len(train),
-        "test_rows": len(test),
-        "test_accuracy": evaluate_classifier(best, test.texts, target)[
-            "accuracy"
-        ],
-        "majority_accuracy": float(np.bincount(target).max() / len(test)),
-    }
