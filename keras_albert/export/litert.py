@@ -122,7 +122,7 @@ def to_litert(
         )
     if isinstance(model, keras.Model):
         check_exportable(model, sequence_length)
-        check_takes_texts(model, inputs)
+        check_takes_texts(model, inputs, sequence_length)
     check_writable(path)
     if is_plain_tensorflow(model):
         write_whole(path, convert(model, **options))
@@ -212,7 +212,7 @@ def _check_head(model):
             )
 
 
-def check_takes_texts(model, inputs):
+def check_takes_texts(model, inputs, sequence_length=None):
     """Raises ValueError when texts are wanted of a model that takes none."""
     if inputs != "text":
         return
@@ -222,6 +222,11 @@ def check_takes_texts(model, inputs):
             "`inputs='text'` needs a model with a preprocessor of one or two "
             f"texts, and its tokenizer. This {type(model).__name__} has "
             "none; export it with `inputs='ids'`."
+        )
+    if sequence_length is not None and sequence_length < 4:
+        raise ValueError(
+            "`sequence_length` must be at least 4 tokens, to hold two texts "
+            f"and the special tokens. Received: {sequence_length}."
         )
 
 
@@ -317,7 +322,7 @@ def _main(folder, path, options):
     options = json.loads(options)
     model = load_preset(folder, dtype="float32")
     check_exportable(model, options["sequence_length"])
-    check_takes_texts(model, options["inputs"])
+    check_takes_texts(model, options["inputs"], options["sequence_length"])
     write_whole(path, convert(model, **options))
 
 
