@@ -52,6 +52,7 @@ def test_paths_named_in_documents_exist():
         *REPOSITORY.glob("*.md"),
         *REPOSITORY.glob("docs/*.md"),
         *REPOSITORY.glob("export/*.md"),
+        *REPOSITORY.glob("export/*/*.md"),
     ]
     for document in documents:
         text = document.read_text(encoding="utf-8")

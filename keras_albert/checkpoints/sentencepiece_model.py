@@ -4,12 +4,13 @@ The protobuf wire format, without a protobuf library: SentencePiece's own
 classes load with some versions of it only. Fields, of
 `sentencepiece_model.proto`: pieces 1 (piece 1, score 2, type 3), trainer_spec
 2 (the ids and pieces of `_SPECIAL_FIELDS`) and normalizer_spec 3 (name 1,
-precompiled_charsmap 2).
+precompiled_charsmap 2), and in the last two those of `_OPTION_FIELDS`.
 """
 
 import struct
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED = 1, 2, 3, 4
+UNIGRAM = 1  # `TrainerSpec.ModelType`.
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 # Piece: the fields of trainer_spec with its id and its name. FastSentencepiece
 # goes by `unk_id`, not by the type of the piece.
@@ -18,6 +19,16 @@ _SPECIAL_FIELDS = {
     "[CLS]": (41, 46),
     "[SEP]": (42, 47),
     "<pad>": (43, 48),
+}
+
+# Option: the number of the message it is in, its field there, its default.
+_OPTION_FIELDS = {
+    "model_type": (2, 3, UNIGRAM),
+    "treat_whitespace_as_suffix": (2, 24, 0),
+    "byte_fallback": (2, 35, 0),
+    "add_dummy_prefix": (3, 3, 1),
+    "remove_extra_whitespaces": (3, 4, 1),
+    "escape_whitespaces": (3, 5, 1),
 }
 
 
@@ -78,6 +89,32 @@ def read_model(model):
     except (IndexError, KeyError, struct.error, AttributeError) as error:
         raise ValueError("This is no SentencePiece model.") from error
     return pieces, charsmap
+
+
+def read_options(model):
+    """Reads how a SentencePiece model segments and treats white space.
+
+    Args:
+        model: bytes, the serialized model.
+
+    Returns:
+        dictionary of int, the keys of `_OPTION_FIELDS`; booleans are 0 or 1.
+
+    Raises:
+        ValueError: if it is no SentencePiece model.
+    """
+    try:
+        messages = {
+            number: dict(_fields(value))
+            for number, value in _fields(model)
+            if number in (2, 3)
+        }
+    except (IndexError, TypeError) as error:
+        raise ValueError("This is no SentencePiece model.") from error
+    return {
+        option: messages.get(message, {}).get(field, default)
+        for option, (message, field, default) in _OPTION_FIELDS.items()
+    }
 
 
 def _field(number, content):

@@ -124,3 +124,42 @@ def size_of(path):
         for folder, _, names in os.walk(path)
         for name in names
     )
+
+
+def add_folders(parser):
+    """Adds `--bundle` and `--web`, the folders an exported file goes into."""
+    add = parser.add_argument
+    add("--bundle", metavar="DIR", help="folder with what a device needs")
+    add("--web", metavar="DIR", help="page to try it; litert, text classifier")
+
+
+def check_nothing_to_verify(args):
+    """Raises ValueError where `--no-verify` contradicts other arguments."""
+    of_check = (args.quantization == "auto", args.data, args.bundle, args.web)
+    if any(of_check) or args.max_drop is not None:
+        raise ValueError(
+            "--no-verify must come without --data, --max-drop, --bundle, "
+            "--web and --quantization auto, which are for the check."
+        )
+
+
+def write_folders(args, report):
+    """Writes the folders that were asked for, and prints path and size.
+
+    Args:
+        args: the parsed arguments of `add_folders`, with `model`, `output`.
+        report: the `Report` on the exported file; `None` without folders.
+    """
+    from keras_albert import export
+    from keras_albert.tasks.loading import load_preset
+
+    if not (args.bundle or args.web):
+        return
+    model = load_preset(args.model)
+    for write, folder in (
+        (export.to_bundle, args.bundle),
+        (export.to_web, args.web),
+    ):
+        if folder:
+            write(model, args.output, folder, report=report)
+            print(f"{folder}\t{size_of(folder)} bytes")

@@ -4,12 +4,7 @@ The file gets its name once it has run in its own runtime and computed there
 what the model computes; else nothing is written, and the exit code is 1.
 """
 
-from keras_albert.cli.common import (
-    add_gate,
-    gate_options,
-    print_failure,
-    size_of,
-)
+from keras_albert.cli import common
 
 EXAMPLE = """keras-albert export runs/intents/model --to litert \\
       -o intents.tflite --quantization auto --max-drop 0.5 \\
@@ -30,7 +25,8 @@ def add_arguments(parser):
     add("--inputs", choices=("ids", "text"), help="litert [ids]")
     add("--sequence-length", type=int, metavar="N", help="[any length]")
     add("--no-verify", action="store_true", help="leave the check out")
-    add_gate(parser)
+    common.add_gate(parser)
+    common.add_folders(parser)
 
 
 def run(args):
@@ -38,7 +34,8 @@ def run(args):
     from keras_albert import export
 
     if args.no_verify:
-        _check_nothing_to_verify(args)
+        common.check_nothing_to_verify(args)
+        report = None
         export.gate.WRITERS[args.to](args.model, args.output, **_options(args))
     else:
         try:
@@ -47,12 +44,13 @@ def run(args):
                 args.output,
                 to=args.to,
                 **_options(args),
-                **gate_options(args),
+                **common.gate_options(args),
             )
         except export.VerificationError as error:
-            return print_failure(error)
+            return common.print_failure(error)
         print(report)
-    print(f"{args.output}\t{size_of(args.output)} bytes")
+    print(f"{args.output}\t{common.size_of(args.output)} bytes")
+    common.write_folders(args, report)
 
 
 def _options(args):
@@ -74,11 +72,3 @@ def _options(args):
             f"--to {args.to} does not take {', '.join(wrong)}; leave it out."
         )
     return options
-
-
-def _check_nothing_to_verify(args):
-    if args.quantization == "auto" or args.data or args.max_drop is not None:
-        raise ValueError(
-            "--no-verify must come without --data, --max-drop and "
-            "--quantization auto, which are for the check."
-        )

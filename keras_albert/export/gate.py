@@ -17,6 +17,7 @@ from keras_albert.export.report import (
     tried_table,
 )
 from keras_albert.export.saved_model import to_saved_model
+from keras_albert.export.tensorflow_process import is_plain_tensorflow
 from keras_albert.export.verify import Reference
 from keras_albert.presets.saving import whole_folder
 
@@ -81,6 +82,10 @@ def export_model(
     if is_auto:
         quantizations = _candidates(to, targets)
     reference = Reference(model, examples, targets)
+    source = model
+    if is_plain_tensorflow(reference.model):
+        # It is loaded already: no other process must do it again.
+        source = reference.model
     tried: list[dict] = []
     report = None
     for quantization in quantizations:
@@ -89,7 +94,7 @@ def export_model(
         else:
             options.pop("quantization", None)
         with _beside(path, to) as temporary:
-            WRITERS[to](reference.source, temporary, **options)
+            WRITERS[to](source, temporary, **options)
             try:
                 report = _check(reference, temporary, path, max_drop)
             except VerificationError as error:

@@ -19,6 +19,8 @@ from keras_albert.export.litert_conversion import INPUT_NAMES, input_names
 from keras_albert.export.onnx_graph import (
     capture_loop_invariants,
     name_dimensions,
+    share_transposed,
+    sort_nodes,
 )
 from keras_albert.export.tensorflow_process import (
     inference_outputs,
@@ -119,15 +121,17 @@ def convert(
         tf.TensorSpec([None, lengths.get(name)], "int32", name=name)
         for name in names
     ]
-    proto, _ = tf2onnx.convert.from_function(
-        tf.function(compute, input_signature=signature),
-        input_signature=signature,
-        opset=OPSET,
-    )
+    with _without_copies():
+        proto, _ = tf2onnx.convert.from_function(
+            tf.function(compute, input_signature=signature),
+            input_signature=signature,
+            opset=OPSET,
+        )
     capture_loop_invariants(proto.graph)
     name_dimensions(proto.graph)
     if quantization == "int8":
         return quantize(proto)
+    share_transposed(proto.graph)
     return proto.SerializeToString()
 
 
@@ -143,6 +147,8 @@ def quantize(proto) -> bytes:
     Raises:
         ImportError: if `onnxruntime` is not installed.
     """
+    import onnx
+
     try:
         from onnxruntime import quantization
     except ImportError as error:
@@ -171,8 +177,30 @@ def quantize(proto) -> bytes:
             # The bodies of loops.
             extra_options={"EnableSubgraph": True},
         )
-        with open(whole, "rb") as file:
-            return file.read()
+        quantized = onnx.load(whole)
+    name_dimensions(quantized.graph)
+    # The quantizer does not see what the bodies of loops read.
+    sort_nodes(quantized.graph)
+    return quantized.SerializeToString()
+
+
+@contextlib.contextmanager
+def _without_copies():
+    """Has tf2onnx not keep a copy of the graph before each optimization.
+
+    It falls back on that when one fails. The copies, of all weights, take
+    most of the time, and a failure is better told.
+    """
+    name = "TF2ONNX_CATCH_ERRORS"
+    before = os.environ.get(name)
+    os.environ[name] = "FALSE"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 @contextlib.contextmanager

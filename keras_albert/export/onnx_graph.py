@@ -1,5 +1,7 @@
 """Rewrites of ONNX graphs that the converter leaves to its user."""
 
+import hashlib
+
 _SUBGRAPH = 5  # onnx.AttributeProto.GRAPH
 
 
@@ -20,8 +22,18 @@ def name_dimensions(graph):
         for dimension, name in zip(dimensions, names, strict=False):
             if not dimension.dim_value:
                 dimension.dim_param = name
-    # Shapes in between still speak of the old names.
+    _forget_shapes_in_between(graph)
+
+
+def _forget_shapes_in_between(graph):
+    """They still speak of the converter's names."""
     del graph.value_info[:]
+    for node in graph.node:
+        for inner in subgraphs(node):
+            for value in (*inner.input, *inner.output):
+                for dimension in value.type.tensor_type.shape.dim:
+                    dimension.ClearField("dim_param")
+            _forget_shapes_in_between(inner)
 
 
 def capture_loop_invariants(graph):
@@ -78,3 +90,78 @@ def _rename_inputs(graph, names):
             node.input[index] = names.get(name, name)
         for inner in subgraphs(node):
             _rename_inputs(inner, names)
+
+
+def share_transposed(graph):
+    """Stores a matrix once that the converter stored as it is and transposed.
+
+    The output layer of a masked LM is the token table, transposed.
+
+    Args:
+        graph: an `onnx.GraphProto`, changed in place.
+    """
+    import onnx
+
+    stored = {}
+    for tensor in list(graph.initializer):
+        if len(tensor.dims) != 2 or min(tensor.dims) < 2:
+            continue
+        value = onnx.numpy_helper.to_array(tensor)
+        original = stored.get(_content(value.T))
+        if original is None:
+            stored[_content(value)] = tensor.name
+            continue
+        graph.initializer.remove(tensor)
+        graph.node.insert(
+            0,
+            onnx.helper.make_node(
+                "Transpose", [original], [tensor.name], perm=[1, 0]
+            ),
+        )
+
+
+def _content(value):
+    return value.shape, hashlib.sha256(value.tobytes()).digest()
+
+
+def sort_nodes(graph):
+    """Puts nodes behind those that they read from, loops' bodies included.
+
+    Args:
+        graph: an `onnx.GraphProto`, changed in place.
+    """
+    made = {name: node for node in graph.node for name in node.output}
+    nodes, done = [], set()
+
+    def place(node):
+        # Stacks, since a graph is deeper than Python lets functions be.
+        waiting = [node]
+        while waiting:
+            needed = [
+                made[name]
+                for name in _names_read(waiting[-1])
+                if name in made and id(made[name]) not in done
+            ]
+            needed = [x for x in needed if x is not waiting[-1]]
+            if needed:
+                waiting.extend(needed)
+                continue
+            ready = waiting.pop()
+            if id(ready) not in done:
+                done.add(id(ready))
+                nodes.append(ready)
+
+    for node in graph.node:
+        place(node)
+    copies = [type(node).FromString(node.SerializeToString()) for node in nodes]
+    del graph.node[:]
+    graph.node.extend(copies)
+
+
+def _names_read(node):
+    names = list(node.input)
+    for inner in subgraphs(node):
+        for node_inside in inner.node:
+            names += _names_read(node_inside)
+        names += [output.name for output in inner.output]
+    return names

@@ -157,7 +157,7 @@ def tried_table(tried: list) -> str:
         size = "-" if row["bytes"] is None else f"{row['bytes'] / 1e6:.2f}"
         metric = row["metric"] or {}
         value = f"{metric['artifact']:.4f}" if metric else "-"
-        points = f"{-metric['drop']:+.2f}" if metric else "-"
+        points = f"{0.0 - metric['drop']:+.2f}" if metric else "-"
         verdict = "yes" if row["passed"] else f"no: {row['failures'][0]}"
         name = row["quantization"] or "none"
         lines.append(f"{name:<13}{size:>8}{value:>9}{points:>8}  {verdict}")

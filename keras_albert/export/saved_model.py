@@ -8,18 +8,20 @@ import keras
 from keras_albert.export.artifacts import PAIR_INPUTS, TEXT_INPUTS
 from keras_albert.export.litert import check_exportable
 from keras_albert.export.litert_conversion import SIGNATURE, input_names
+from keras_albert.export.litert_text import PAIR_SIGNATURE
 from keras_albert.export.tensorflow_process import (
     inference_outputs,
     is_plain_tensorflow,
     preset_of,
     run_module,
 )
+from keras_albert.preprocessing.text_classifier import (
+    AlbertTextClassifierPreprocessor,
+)
 from keras_albert.presets.saving import whole_folder
 from keras_albert.tasks.loading import load_preset
-from keras_albert.tasks.text_classifier import AlbertTextClassifier
 
 TEXT_SIGNATURE = "text"
-PAIR_SIGNATURE = "text_pair"
 
 
 def to_saved_model(
@@ -31,12 +33,12 @@ def to_saved_model(
 
     - `serving_default`: `token_ids`, `segment_ids` and `padding_mask`,
       `(batch, sequence)` int32, to the outputs that `to_litert` documents;
-    - `text`, of a text classifier with a preprocessor: `text`, `(batch,)`
-      strings, to `probabilities`, and to `labels` when the model has them:
+    - `text`, of a text classifier or embedder with a preprocessor: `text`,
+      `(batch,)` strings, to the same, and to `labels` when it has them:
       `(batch,)` strings, the most probable ones. A classifier of several
       labels gives `(batch, num_classes)` strings in the order of the
       classes, each a label whose probability is at least a half, or empty;
-    - `text_pair`: `text` and `pair`, `(batch,)` strings each, to the same.
+    - `pair`: `text` and `pair`, `(batch,)` strings each, to the same.
 
     Args:
         model: a task, an `AlbertBackbone`, or a preset of one of them.
@@ -85,7 +87,7 @@ def save_signatures(model, folder):
             {name: ("int32", [None, None]) for name in names},
         )
     }
-    if isinstance(model, AlbertTextClassifier) and model.preprocessor:
+    if _takes_texts(model):
         for signature, inputs in (
             (TEXT_SIGNATURE, TEXT_INPUTS),
             (PAIR_SIGNATURE, PAIR_INPUTS),
@@ -96,6 +98,11 @@ def save_signatures(model, folder):
             )
     module.functions = list(functions.values())
     tf.saved_model.save(module, folder, signatures=functions)
+
+
+def _takes_texts(model):
+    preprocessor = getattr(model, "preprocessor", None)
+    return isinstance(preprocessor, AlbertTextClassifierPreprocessor)
 
 
 def _function(compute, inputs):
@@ -115,7 +122,7 @@ def _from_texts(model, texts):
 
     x = texts[0] if len(texts) == 1 else texts
     outputs = inference_outputs(model, model.preprocess_samples(x))
-    if model.labels is None:
+    if getattr(model, "labels", None) is None:
         return outputs
     probabilities, labels = outputs["probabilities"], tf.constant(model.labels)
     if model.multi_label:

@@ -14,7 +14,11 @@ from keras_albert.export.artifacts import (
     artifact_format,
 )
 from keras_albert.export.differences import compare_outputs, label_agreement
-from keras_albert.export.litert_conversion import input_names
+from keras_albert.export.litert_conversion import (
+    INPUT_NAMES,
+    POSITIONS_NAME,
+    input_names,
+)
 from keras_albert.export.report import Report, VerificationError
 from keras_albert.export.runtime_process import RuntimeProcess
 from keras_albert.tasks.loading import load_preset
@@ -123,12 +127,9 @@ class Reference:
 
     Attributes:
         model: the model.
-        source: the model, or the preset that it was loaded from.
     """
 
     def __init__(self, model, examples=None, targets=None):
-        # What exporters are given: a preset is not saved anew.
-        self.source = model
         if not isinstance(model, keras.Model):
             model = load_preset(model, dtype="float32")
         self.model = model
@@ -269,7 +270,7 @@ class Reference:
             bytes=artifact_bytes(artifact),
             examples=len(decided),
             inputs={
-                name: list(signature["inputs"])
+                name: sorted(signature["inputs"], key=_place)
                 for name, signature in process.signatures.items()
             },
             outputs=results,
@@ -372,6 +373,12 @@ def _signatures(model, artifact, signatures):
             "preprocessor to compare it with. It has none."
         )
     return ids, texts
+
+
+def _place(name):
+    """Where an input comes, as people read them; unknown ones last."""
+    order = (*INPUT_NAMES, POSITIONS_NAME, *PAIR_INPUTS)
+    return order.index(name) if name in order else len(order)
 
 
 def _fixed_length(shapes):

@@ -363,6 +363,22 @@ def folding_of(model: bytes) -> dict[str, bool]:
     }
 
 
+def normalization_rules(model: bytes) -> list[tuple[str, str]]:
+    """The rules of a SentencePiece model's own normalizer.
+
+    Args:
+        model: A SentencePiece model, serialized.
+
+    Returns:
+        What is replaced and what replaces it, the longest match first.
+
+    Raises:
+        TypeError: If `model` is not bytes.
+        ValueError: If `model` is not a SentencePiece model.
+    """
+    return _decompile(_parse(model).normalizer_spec.precompiled_charsmap)
+
+
 def vocabulary_case(model: bytes) -> tuple[bool, bool]:
     """Finds out which folding a vocabulary was made for.
 

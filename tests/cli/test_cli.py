@@ -138,16 +138,31 @@ def test_exported_file(train, tmp_path, capsys):
     pytest.importorskip("ai_edge_litert")
     model, data, _, _ = train()
     path = tmp_path / "model.tflite"
-    output_of(capsys, "export", model, "--to", "litert", "-o", path)
+    command = ["export", model, "--to", "litert", "-o", path, *data]
+    out = output_of(capsys, *command, "--quantization", "auto")
+    assert "quantization" in out and "accuracy" in out
+    assert out.splitlines()[-1] == f"{path}\t{path.stat().st_size} bytes"
     report = json.loads(
-        output_of(capsys, "verify", model, path, *data[:4], "--json")
+        output_of(capsys, "verify", model, path, *data, "--json")
     )
-    assert report["passed"] is True
+    assert report["passed"] is True and report["metric"]["rows"] == 12
     facts = json.loads(output_of(capsys, "info", path, "--json"))
     assert set(facts["inputs"]) == {"token_ids", "segment_ids", "padding_mask"}
     assert facts["operators"]["WHILE"] == 1
-    wrong = ["export", model, "--to", "onnx", "-o", "x", "--quantization"]
-    assert main([*wrong, "int8"]) == 2
+    before = path.read_bytes()
+    # No file can have gained as much.
+    assert main([*map(str, command), "--max-drop", "-100"]) == 1
+    assert "accuracy must drop by at most -100" in capsys.readouterr().err
+    assert path.read_bytes() == before
+    for wrong, words in (
+        (["--to", "saved_model", "--layout", "rolled"], "--layout must come"),
+        (["--to", "litert", "--no-verify", *data], "--no-verify must come"),
+        (["--to", "litert", "--quantization", "auto"], "labelled examples"),
+        (["--to", "onnx", "--quantization", "int4"], "'int4'"),
+    ):
+        output = str(tmp_path / "wrong")
+        assert main(["export", model, "-o", output, *wrong]) == 2
+        assert words in capsys.readouterr().err
     path.write_bytes(b"no such thing")
     capsys.readouterr()
     assert main(["info", str(path)]) == 2

@@ -53,6 +53,25 @@ def forget_peak():
         pass  # The peak then includes that of the imports.
 
 
+class _Growth:
+    """By how much memory has grown, and had at its peak, in bytes.
+
+    What reads and writes files here is not the runtime's, so that only
+    loading and running are looked at.
+    """
+
+    def __init__(self):
+        forget_peak()
+        self._before, _ = memory()
+        self.resident = self.peak = None
+
+    def stop(self):
+        if self._before is not None:
+            resident, peak = memory()
+            self.resident = resident - self._before
+            self.peak = peak - self._before
+
+
 def serve(load):
     """Loads, tells the signatures, and runs what is then asked for.
 
@@ -66,9 +85,9 @@ def serve(load):
     told = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     artifact, threads = sys.argv[1:]
-    forget_peak()
-    bare, _ = memory()
+    loading = _Growth()
     signatures, run = load(artifact, int(threads))
+    loading.stop()
     print(json.dumps(signatures), file=told, flush=True)
     paths = json.loads(sys.stdin.readline())
     with open(paths["request"], encoding="utf-8") as file:
@@ -85,14 +104,17 @@ def serve(load):
     report = {"latency": [], "resident_bytes": None, "peak_bytes": None}
     for index, entry in enumerate(request["latency"]):
         given = inputs("latency", index, entry)
+        running = _Growth()
         times = _times(lambda: run(entry["signature"], given))  # noqa: B023
+        running.stop()
         report["latency"].append(
             {"first_ms": times[0], "median_ms": float(np.median(times[1:]))}
         )
-        if index == 0 and bare is not None:
-            resident, peak = memory()
-            report["resident_bytes"] = resident - bare
-            report["peak_bytes"] = peak - bare
+        if index == 0 and loading.resident is not None:
+            report["resident_bytes"] = loading.resident + running.resident
+            report["peak_bytes"] = max(
+                loading.peak, loading.resident + running.peak
+            )
     results = {}
     for index, entry in enumerate(request["examples"]):
         outputs = run(entry["signature"], inputs("examples", index, entry))
