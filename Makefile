@@ -5,8 +5,6 @@ PYTHON := $(VENV)/bin/python
 TORCH ?= torch==2.13.0
 BACKENDS ?= tensorflow jax torch
 INFERENCE_BACKENDS ?= numpy openvino
-# The thread pools of several frameworks in one process get in each other's
-# way less when idle threads sleep.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .PHONY: help quickstart test check format clean
@@ -33,15 +31,15 @@ $(VENV)/.installed-test: $(PYTHON) pyproject.toml
 quickstart: $(VENV)/.installed-run
 	$(PYTHON) -m keras_albert quickstart
 
+# Two backends at a time: a suite keeps one core busy. Each one's output comes
+# when it is done.
 test: $(VENV)/.installed-test
-	set -e; for backend in $(BACKENDS); do \
-		echo "== $$backend"; \
-		KERAS_BACKEND=$$backend $(PYTHON) -m pytest; \
-	done
-	set -e; for backend in $(INFERENCE_BACKENDS); do \
-		echo "== $$backend (inference)"; \
-		KERAS_BACKEND=$$backend $(PYTHON) -m pytest; \
-	done
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target \
+		$(addprefix test-,$(BACKENDS) $(INFERENCE_BACKENDS))
+
+test-%: $(VENV)/.installed-test
+	@echo "== $*"
+	KERAS_BACKEND=$* $(PYTHON) -m pytest
 
 check: $(VENV)/.installed-test
 	$(PYTHON) -m ruff format --check .

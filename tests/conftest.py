@@ -6,6 +6,10 @@ import tempfile
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Tiny models, several frameworks in a process: more threads only get in each
+# other's way.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 # Tests make the same small models again and again, and compiling them takes
 # far longer than running them: do it once, and with little optimization.
 COMPILED = tempfile.TemporaryDirectory()
