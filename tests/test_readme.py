@@ -56,5 +56,6 @@ def test_paths_named_in_documents_exist():
     ]
     for document in documents:
         text = document.read_text(encoding="utf-8")
+        text = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
         for target in re.findall(r"\]\(([^)#:]+)\)", text):
             assert (document.parent / target).exists(), (document, target)

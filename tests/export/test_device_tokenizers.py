@@ -1,6 +1,7 @@
 """The tokenizers of export/android and export/web give Python's ids."""
 
 import csv
+import functools
 import gzip
 import html
 import io
@@ -205,6 +206,7 @@ def test_the_hard_tokenizers_are_hard(tokenizers):
     assert {"😀😀", "é", ","} <= set(names)
 
 
+@functools.cache
 def real_texts(folder, count):
     """Lines of real text: tweets with their emoji, reviews, translations."""
     tweets = []
