@@ -287,7 +287,7 @@ def test_operators_that_stock_runtimes_lack_fail(model, tmp_path):
     converter.allow_custom_ops = True
     path = tmp_path / "custom.tflite"
     path.write_bytes(converter.convert())
-    with pytest.raises(VerificationError, match="custom op: Asinh"):
+    with pytest.raises(VerificationError, match="Asinh"):
         verify(model, path, ["Hm."])
 
 
