@@ -60,47 +60,61 @@ def to_litert(
       delegates. When the model has a tokenizer, the file carries the
       metadata of MediaPipe and the Task Library, with vocabulary and labels.
 
-    The file has one signature, `serving_default`:
+    With `inputs="ids"` the file has one signature, `serving_default`, whose
+    inputs are, in this order, `token_ids`, `segment_ids` and `padding_mask`
+    (1 for tokens), `(batch, sequence)` int32; of a model that predicts
+    tokens `mask_positions`, `(batch, masks)` int32, too.
 
-    - inputs, in this order, `token_ids`, `segment_ids` and `padding_mask`
-      (1 for tokens), `(batch, sequence)` int32; for a model that predicts
-      tokens, `mask_positions`, `(batch, masks)` int32, too;
-    - outputs, float32:
+    With `inputs="text"` tokenizer and packing are inside: `serving_default`
+    takes `text`, the signature `pair` takes `text` and `pair`, each a string
+    of shape `(1,)`, UTF-8. Texts are cut as the preprocessor cuts them, and
+    not padded. Each text takes one operator of tensorflow-text
+    (`tensorflow_text.tflite_registrar.SELECT_TFTEXT_OPS`), which runtimes
+    must be built with; the others are builtin.
+
+    Outputs are float32:
 
     | model | outputs |
     |---|---|
     | text classifier | `probabilities`, `(batch, num_classes)` |
     | token classifier | `probabilities`, `(batch, sequence, num_classes)` |
     | question answerer | `end_logits`, `start_logits`, `(batch, sequence)` |
+    | text embedder | `embeddings`, `(batch, hidden_dim)` |
     | masked LM | `logits`, `(batch, masks, vocabulary_size)` |
     | pretrainer, backbone | as the model names its own |
 
-    The conversion takes place on TensorFlow: in this process when the model
-    runs on it, else in another one, from a saved preset.
-
     Probabilities are softmax, sigmoid of a classifier of several labels, and
     the score itself of a regression.
+
+    MediaPipe lower-cases ASCII letters before it tokenizes, whatever the
+    vocabulary, and ends a text at a NUL character.
+
+    The conversion takes place on TensorFlow: in this process when the model
+    runs on it, else in another one, from a saved preset.
 
     Args:
         model: a task, an `AlbertBackbone`, or a preset of one of them.
         path: string or path of the file.
         layout: `"rolled"` or `"unrolled"`.
         sequence_length: int or `None`. An int fixes the inputs to
-            `(1, sequence_length)`, and `mask_positions` to `(1, 1)`. `None`
-            leaves the length open in a rolled file; an unrolled one then
-            takes 128 tokens, a question answerer's 384, or as many as the
-            preprocessor and the positions allow.
-        inputs: `"ids"`.
-        quantization: `None`; `"float16"`, which halves the file, while
-            the runtime unpacks the weights and needs more memory than
-            without; or `"int8"` (weights, and activations while they meet
-            them), a quarter of the file and a third of the memory.
+            `(1, sequence_length)`, and `mask_positions` to `(1, 1)`; texts
+            are cut to it. `None` leaves the length open in a rolled file; an
+            unrolled one then takes 128 tokens, a question answerer's 384, or
+            as many as the preprocessor and the positions allow.
+        inputs: `"ids"` or `"text"`.
+        quantization: how the weights are stored. `None`: float32.
+            `"float16"` halves the file, while the runtime unpacks the
+            weights and needs more memory than without. `"int8"`: a quarter
+            of the file and less memory; products are computed in 8 bits.
+            `"int4"`: the token table and the layers in 4 bits, pooler and
+            head in 8; a seventh of the file. It needs `ai-edge-quantizer`.
 
     Returns:
         The path, a string.
 
     Raises:
         ValueError: if an argument or the model does not allow the export.
+        ImportError: if a package is missing that the arguments need.
         OSError: if the file cannot be written.
         RuntimeError: if the conversion fails.
     """
@@ -122,7 +136,7 @@ def to_litert(
         )
     if isinstance(model, keras.Model):
         check_exportable(model, sequence_length)
-        check_takes_texts(model, inputs)
+        check_takes_texts(model, inputs, sequence_length)
     check_writable(path)
     if is_plain_tensorflow(model):
         write_whole(path, convert(model, **options))
@@ -212,7 +226,7 @@ def _check_head(model):
             )
 
 
-def check_takes_texts(model, inputs):
+def check_takes_texts(model, inputs, sequence_length=None):
     """Raises ValueError when texts are wanted of a model that takes none."""
     if inputs != "text":
         return
@@ -222,6 +236,11 @@ def check_takes_texts(model, inputs):
             "`inputs='text'` needs a model with a preprocessor of one or two "
             f"texts, and its tokenizer. This {type(model).__name__} has "
             "none; export it with `inputs='ids'`."
+        )
+    if sequence_length is not None and sequence_length < 4:
+        raise ValueError(
+            "`sequence_length` must be at least 4 tokens, to hold two texts "
+            f"and the special tokens. Received: {sequence_length}."
         )
 
 
@@ -317,7 +336,7 @@ def _main(folder, path, options):
     options = json.loads(options)
     model = load_preset(folder, dtype="float32")
     check_exportable(model, options["sequence_length"])
-    check_takes_texts(model, options["inputs"])
+    check_takes_texts(model, options["inputs"], options["sequence_length"])
     write_whole(path, convert(model, **options))
 
 

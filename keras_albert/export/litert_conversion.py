@@ -1,6 +1,5 @@
 """From a model to the bytes of a LiteRT file, on TensorFlow."""
 
-import struct
 import tempfile
 
 from keras_albert.models.rolled import rolled_outputs, unrolled_outputs
@@ -66,24 +65,6 @@ def unrolled_length(model):
     preprocessor = getattr(model, "preprocessor", None)
     longest = getattr(preprocessor, "sequence_length", None) or length
     return min(length, longest, backbone.max_sequence_length)
-
-
-def fixed_length(content):
-    """The only length that a file takes, in tokens; `None` for any.
-
-    Args:
-        content: bytes of a `.tflite` file, which may be damaged: that is
-            the runtime's to say.
-    """
-    try:
-        for graph, inputs, _ in _signatures(content):
-            if "token_ids" in inputs:
-                tensor = graph.Tensors(inputs["token_ids"])
-                if not tensor.ShapeSignatureLength():
-                    return int(tensor.Shape(1))
-    except (struct.error, IndexError, TypeError, ValueError):
-        return None
-    return None
 
 
 def ids_signatures(model, layout, sequence_length):

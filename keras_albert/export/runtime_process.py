@@ -133,8 +133,8 @@ class RuntimeProcess:
         if code < 0:
             reason = f"the runtime crashed (signal {-code})"
         raise VerificationError(
-            f"{self.artifact!r} {what}: {reason} Is it whole, and was it "
-            "exported from this model?"
+            f"{self.artifact!r} {what}: {reason.rstrip('.')}. Is it whole, "
+            "and was it exported from this model?"
         )
 
     def close(self):

@@ -87,7 +87,8 @@ def run_module(module, *arguments):
         *arguments: strings.
 
     Raises:
-        RuntimeError: if it fails, with the last line that it wrote.
+        ValueError: if it raised one; ImportError likewise.
+        RuntimeError: if it fails otherwise, with the last line that it wrote.
     """
     environment = {
         **os.environ,
@@ -102,6 +103,10 @@ def run_module(module, *arguments):
     )
     if finished.returncode:
         lines = finished.stderr.strip().splitlines() or ["no message"]
+        kind, _, message = lines[-1].partition(": ")
+        for error in (ValueError, ImportError):
+            if kind == error.__name__:
+                raise error(message)
         raise RuntimeError(
             f"The export process ended with code {finished.returncode}: "
             f"{lines[-1]}"

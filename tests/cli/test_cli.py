@@ -155,7 +155,10 @@ def test_exported_file(train, tmp_path, capsys):
     assert "accuracy must drop by at most -100" in capsys.readouterr().err
     assert path.read_bytes() == before
     for wrong, words in (
-        (["--to", "saved_model", "--layout", "rolled"], "--layout must come"),
+        (
+            ["--to", "saved_model", "--layout", "rolled"],
+            "does not take --layout",
+        ),
         (["--to", "litert", "--no-verify", *data], "--no-verify must come"),
         (["--to", "litert", "--quantization", "auto"], "labelled examples"),
         (["--to", "onnx", "--quantization", "int4"], "'int4'"),

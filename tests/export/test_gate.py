@@ -14,6 +14,7 @@ from keras_albert.export import (
     artifacts,
     export_model,
     gate,
+    inspection,
     litert,
     runtime_process,
     to_litert,
@@ -283,14 +284,19 @@ def test_operators_that_stock_runtimes_lack_fail(model, tmp_path):
     converter = tf.lite.TFLiteConverter.from_saved_model(
         str(tmp_path / "saved")
     )
-    converter.target_spec.supported_ops = [
-        tf.lite.OpsSet.TFLITE_BUILTINS,
-        tf.lite.OpsSet.SELECT_TF_OPS,
-    ]
-    path = tmp_path / "flex.tflite"
+    converter.allow_custom_ops = True
+    path = tmp_path / "custom.tflite"
     path.write_bytes(converter.convert())
-    with pytest.raises(VerificationError, match="Flex"):
+    with pytest.raises(VerificationError, match="Asinh"):
         verify(model, path, ["Hm."])
+
+
+def test_operators_that_only_this_runtime_has_fail(model, files, monkeypatch):
+    monkeypatch.setattr(
+        inspection, "custom_operators", lambda path, format_: ["FlexErf"]
+    )
+    with pytest.raises(VerificationError, match="lack.*FlexErf"):
+        verify(model, files["litert"], ["Hm."])
 
 
 def test_inputs_of_other_names_fail(model, files, tmp_path):
