@@ -36,10 +36,9 @@ def _of_preset(preset):
     from keras_albert.tasks.loading import load_preset
 
     folder = local_preset_folder(preset)
-    config = loading.read_preset_json(folder, loading.CONFIG_FILE)["config"]
-    task = loading.read_preset_json(folder, loading.TASK_FILE)
-    metadata = loading.read_preset_json(folder, loading.METADATA_FILE) or {}
     model = load_preset(folder)
+    backbone = getattr(model, "backbone", model)
+    config = backbone.get_config()
     facts = {
         "class": type(model).__name__,
         "parameters": model.count_params(),
@@ -49,12 +48,12 @@ def _of_preset(preset):
             if type(value) is int and name != "trainable"
         },
         "dropout": config["dropout"],
-        "learning rate": metadata.get("learning_rate"),
+        "learning rate": backbone.learning_rate,
     }
-    if task is not None:
+    if hasattr(model, "num_classes"):
         facts["classes"] = model.num_classes
         facts["labels"] = model.labels
-    if os.path.isfile(os.path.join(folder, loading.TOKENIZER_FILE)):
+    if loading.holds_tokenizer(folder):
         from keras_albert.preprocessing.tokenizer import AlbertTokenizer
 
         tokenizer = AlbertTokenizer.from_preset(folder)
@@ -64,6 +63,7 @@ def _of_preset(preset):
         }
     facts["weights"] = "stored in the preset"
     if not loading.is_pretrained(folder):
+        metadata = loading.read_preset_json(folder, loading.METADATA_FILE)
         seed = metadata["seed"]
         facts["weights"] = f"not pretrained: drawn from seed {seed}"
     return facts
