@@ -140,6 +140,7 @@ class AlbertBackbone(
             num_segments=num_segments,
         )
         _check_rates(dropout=dropout, attention_dropout=attention_dropout)
+        check_keywords(type(self).__name__, kwargs, ("name", "trainable"))
         if embedding_projection is None:
             projection = embedding_dim != hidden_dim
         else:
@@ -307,6 +308,22 @@ class AlbertBackbone(
             }
         )
         return config
+
+
+def check_keywords(name, given, known):
+    """Raises ValueError for arguments that Keras would drop in silence.
+
+    Args:
+        name: string, the class that they were given to.
+        given: dictionary of keyword arguments.
+        known: names of those that it takes.
+    """
+    unknown = [key for key in given if key not in known]
+    if unknown:
+        raise ValueError(
+            f"{name} must be given arguments that it has. Received: "
+            f"{', '.join(map(repr, unknown))}; correct the name."
+        )
 
 
 def _check_sizes(**sizes):

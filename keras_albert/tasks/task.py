@@ -5,12 +5,14 @@ import numpy as np
 from keras import tree
 
 from keras_albert.layers.embeddings import check_length
+from keras_albert.models.backbone import check_keywords
 from keras_albert.models.inference import ROLLED_BACKENDS, RolledInference
 from keras_albert.models.openvino import OpenVINOPrecisionMixin
 from keras_albert.preprocessing.packer import trim_padding
 from keras_albert.presets.loading import TaskPresetMixin
 from keras_albert.tasks.targets import as_array
 
+_KEYWORDS = ("inputs", "outputs", "compile", "name", "trainable")
 _TRAINING_BACKENDS = ("tensorflow", "jax", "torch")
 
 
@@ -52,6 +54,10 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
     A task whose outputs follow from the backbone's alone has a method
     `head_outputs(backbone_outputs)` that computes them, without dropout.
     """
+
+    def __init__(self, *args, **kwargs):
+        check_keywords(type(self).__name__, kwargs, _KEYWORDS)
+        super().__init__(*args, **kwargs)
 
     def check_parts(self, backbone, preprocessor):
         """Raises ValueError if backbone and preprocessor do not fit."""
