@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import warnings
 
 from keras_albert.checkpoints.reading import read_json
 
@@ -49,13 +50,17 @@ def damage_named(path, expected):
         ValueError: instead of what is raised within.
     """
     try:
-        yield
+        with warnings.catch_warnings():
+            # Keras leaves some layers as they are, with a warning.
+            warnings.filterwarnings("error", "Skipping", UserWarning)
+            yield
     except (
         OSError,
         ValueError,
         TypeError,
         KeyError,
         AttributeError,
+        UserWarning,
     ) as error:
         raise ValueError(
             f"{path!r} must hold {expected}. It does not: {_reason(error)} "

@@ -132,7 +132,7 @@ def test_vocabulary_without_special_tokens(train, capsys, tmp_path):
         )
     assert train(extra=["--vocabulary", str(tmp_path / "plain.spm")]) == 2
     message = one_line(capsys)
-    assert "plain.spm" in message and "[CLS]" in message
+    assert "plain.spm" in message and "special token" in message
 
 
 def test_heads_that_do_not_divide(train, capsys):
@@ -222,15 +222,11 @@ def test_labels_with_tabs_are_one_field(model, capsys):
     assert len(capsys.readouterr().out.split("\t")) == 3
 
 
-@pytest.mark.parametrize(
-    ("backend", "words"),
-    [("theano", ["KERAS_BACKEND", "theano", "jax"])],
-)
-def test_backends(backend, words, capsys, monkeypatch):
-    monkeypatch.setenv("KERAS_BACKEND", backend)
+def test_a_backend_that_there_is_not(capsys, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "theano")
     assert main(["info", "albert_tiny_en"]) == 2
     message = one_line(capsys)
-    for word in words:
+    for word in ("KERAS_BACKEND", "'theano'", "jax"):
         assert word in message
 
 
@@ -244,12 +240,15 @@ def test_damaged_presets_are_one_line(model, capsys, tmp_path):
 
 
 def test_stdout_that_takes_no_more(model):
+    # As Python is by default: it writes at the end.
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
     with open("/dev/full", "w") as full:
         finished = subprocess.run(
             [sys.executable, "-m", "keras_albert", "info", model],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
+            env=env,
         )
     assert finished.returncode == 2
     assert "stdout: No space left" in finished.stderr

@@ -152,10 +152,7 @@ def cut(path):
 def change(key, value):
     def write(path):
         config = json.loads(path.read_text())
-        config["config" if "config" in config else "metadata"] = {
-            **config.get("config", {}),
-            key: value,
-        }
+        config["config"][key] = value
         path.write_text(json.dumps(config))
 
     return write
@@ -173,7 +170,11 @@ VOCABULARY = "assets/tokenizer/vocabulary.spm"
         ("task.weights.h5", os.remove, "task.weights.h5"),
         ("config.json", os.remove, "must hold"),
         ("config.json", lambda p: p.write_text("[]"), "a JSON object"),
-        ("config.json", lambda p: p.write_text('{"registered_name": []}'), ""),
+        (
+            "config.json",
+            lambda p: p.write_text('{"registered_name": []}'),
+            "class",
+        ),
         ("config.json", change("hidden_dim", "a"), "positive integer"),
         ("config.json", change("hidden_dim", 32), "model.weights.h5"),
         ("config.json", change("activation", "nonsense"), "nonsense"),
