@@ -61,7 +61,7 @@ def main(argv=None):
         # The reader of stdout has gone, as `head` does.
         drop_results()
         return 1
-    except (OSError, ValueError, NotImplementedError, ImportError) as error:
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
         if not _is_expected(error):
             raise
         message = " ".join(str(error).split())

@@ -312,8 +312,19 @@ class _Run:
     def _write_logs(self, row, curve):
         import tensorflow as tf
 
-        steps = len(self.batches)
         logs = self.folder.file(LOGS_FOLDER)
+        try:
+            self._write_summaries(logs, row, curve)
+        except tf.errors.OpError as error:
+            raise OSError(
+                f"Could not write {logs!r}: {error.message}. It must be a "
+                "writable folder and its disk have room; resume then."
+            ) from error
+
+    def _write_summaries(self, logs, row, curve):
+        import tensorflow as tf
+
+        steps = len(self.batches)
         train = tf.summary.create_file_writer(f"{logs}/train")
         with train.as_default():
             for step, loss in curve:

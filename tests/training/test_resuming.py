@@ -111,6 +111,15 @@ def test_a_loss_that_is_no_number_stops_the_run(preset, tmp_path):
     assert not (tmp_path / "model").exists()
 
 
+def test_logs_that_cannot_be_written(preset, tmp_path):
+    (tmp_path / "logs").write_text("a file")
+    with pytest.raises(OSError, match=f"Could not write '{tmp_path}/logs'"):
+        train(preset, tmp_path, epochs=1)
+    (tmp_path / "logs").unlink()
+    _, metrics = train(preset, tmp_path, epochs=1, resume=True)
+    assert metrics["epochs"] == 1
+
+
 def test_a_last_step_that_breaks_the_weights_stops_the_run(preset, tmp_path):
     """Its own loss is still a number."""
 
