@@ -6,6 +6,12 @@ import os
 import sys
 import traceback
 
+from keras_albert.cli.environment import (
+    check_backend,
+    drop_results,
+    flush_results,
+)
+
 VERBS = {
     "quickstart": "fine-tune, export and compare on the sample data",
     "train": "fine-tune a model on labelled texts",
@@ -40,7 +46,9 @@ def main(argv=None):
     _quiet_libraries()
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
-        return _run(argv)
+        code = _run(argv)
+        flush_results()
+        return code
     except SystemExit as stop:
         return stop.code or 0
     except KeyboardInterrupt:
@@ -51,9 +59,9 @@ def main(argv=None):
         return 130
     except BrokenPipeError:
         # The reader of stdout has gone, as `head` does.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_results()
         return 1
-    except (OSError, ValueError, NotImplementedError, ImportError) as error:
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
         if not _is_expected(error):
             raise
         message = " ".join(str(error).split())
@@ -87,6 +95,7 @@ def _run(argv):
     )
     module.add_arguments(parser)
     args = parser.parse_args(argv[1:])
+    check_backend()
     _import_tensorflow()
     return module.run(args) or 0
 

@@ -1,6 +1,8 @@
 """Label texts with a model: label, score and text, tab-separated, a line."""
 
 import json
+import os
+import sys
 
 from keras_albert.cli.common import add_columns, load_classifier
 
@@ -21,21 +23,31 @@ def add_arguments(parser):
 
 def run(args):
     """Labels texts, and prints a line for each, in order."""
-    texts = _texts(args)
-    task = load_classifier(args.model)
-    results = task.classify(texts, batch_size=args.batch_size)
-    line = _json_line if args.json else _tab_line
-    lines = [line(*pair) for pair in zip(texts, results, strict=True)]
-    if not args.output:
-        print("\n".join(lines))
-        return
     from keras_albert.presets.saving import whole_file
 
+    texts = _texts(args)
+    task = load_classifier(args.model)
+    if args.output is None:
+        _write(args, task, texts, sys.stdout)
+        return
+    if args.data and os.path.realpath(args.data) == os.path.realpath(
+        args.output
+    ):
+        raise ValueError(
+            f"--output must be another file than --data {args.data}."
+        )
     with (
         whole_file(args.output) as partial,
         open(partial, "w", encoding="utf-8") as file,
     ):
-        file.write("\n".join(lines) + "\n")
+        _write(args, task, texts, file)
+
+
+def _write(args, task, texts, file):
+    results = task.classify(texts, batch_size=args.batch_size)
+    line = _json_line if args.json else _tab_line
+    for pair in zip(texts, results, strict=True):
+        file.write(line(*pair) + "\n")
 
 
 def _texts(args):
@@ -45,6 +57,8 @@ def _texts(args):
             f"Received {'both' if args.data else 'neither'}."
         )
     if args.text:
+        if args.text_column or args.pair_column:
+            raise ValueError("--text-column and --pair-column are for --data.")
         return args.text
     if args.text_column is None:
         raise ValueError("--data must come with --text-column, its column.")
@@ -60,8 +74,12 @@ def _json_line(text, result):
 
 def _tab_line(text, result):
     results = result if isinstance(result, list) else [result]
-    labels = ",".join(str(item.get("label", "")) for item in results)
+    labels = ",".join(_flat(str(item.get("label", ""))) for item in results)
     scores = ",".join(f"{item['score']:.4f}" for item in results)
     texts = [text] if isinstance(text, str) else text
-    # White space in a text must not look like another field or line.
-    return "\t".join([labels, scores, *(" ".join(t.split()) for t in texts)])
+    return "\t".join([labels, scores, *map(_flat, texts)])
+
+
+def _flat(text):
+    # White space in it must not look like another field or line.
+    return " ".join(text.split())

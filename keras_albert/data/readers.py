@@ -6,13 +6,10 @@ import dataclasses
 import gzip
 import io
 import json
-import math
 import os
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
-
-import numpy as np
 
 FORMATS = (".csv", ".tsv", ".jsonl", ".json")
 
@@ -83,6 +80,7 @@ def read_rows(
         for column in (text_column, pair_column, label_column)
         if column is not None
     ]
+    _check_differ(columns)
     rows = Rows([], None if label_column is None else [], path, [])
     for line, fields in _records(path, columns):
         place = f"{path}, line {line}"
@@ -105,6 +103,14 @@ def read_rows(
     return rows
 
 
+def _check_differ(columns: Sequence[str]) -> None:
+    if len(set(columns)) < len(columns):
+        raise ValueError(
+            "Texts, second texts and labels must be columns of their own. "
+            f"Received: {', '.join(map(repr, columns))}; name different ones."
+        )
+
+
 # === Files ===
 
 
@@ -117,7 +123,7 @@ def _records(path: str, columns: Sequence[str]) -> Iterator[_Row]:
             f"A data file must end in {', '.join(FORMATS)}, with or without "
             f".gz. Received: {path}; convert or rename it."
         )
-    text = _read_text(path)
+    text = read_text(path)
     if extension == ".csv":
         return _table(_csv_lines(text, path), columns, path)
     if extension == ".tsv":
@@ -138,7 +144,16 @@ def _check_is_file(path: str) -> None:
         )
 
 
-def _read_text(path: str) -> str:
+def read_text(path: str) -> str:
+    """The content of a UTF-8 file, of a `.gz` unpacked.
+
+    Args:
+        path: string.
+
+    Raises:
+        ValueError: if it is damaged, not UTF-8, or blank.
+        OSError: if there is no such file, or it cannot be read.
+    """
     _check_is_file(path)
     opened = gzip.open if path.lower().endswith(".gz") else open
     try:
@@ -290,161 +305,11 @@ def _text(value: object, column: str, place: str) -> str:
 
 def _label(value: object, column: str, place: str) -> str | list:
     if isinstance(value, list):
-        return [_label(item, column, place) for item in value]
+        return [_name(item, column, place) for item in value]
+    return _name(value, column, place)
+
+
+def _name(value: object, column: str, place: str) -> str:
     if isinstance(value, (bool, int, float)):
         return json.dumps(value)
     return _text(value, column, place)
-
-
-# === Labels ===
-
-
-def read_labels(path: str | os.PathLike) -> list[str]:
-    """Reads the names of classes from a file, one a line, in order.
-
-    Args:
-        path: path of a UTF-8 text file. Blank lines are skipped.
-
-    Returns:
-        list of strings, at least two.
-
-    Raises:
-        ValueError: if a name occurs twice, or there are fewer than two.
-        OSError: if there is no such file, or it cannot be read.
-    """
-    path = os.fspath(path)
-    lines = [line.strip() for line in _read_text(path).split("\n")]
-    labels = [line for line in lines if line]
-    twice = next((x for x in labels if labels.count(x) > 1), None)
-    if twice is not None:
-        raise ValueError(
-            f"{path} must name each class once. {twice!r} is there twice."
-        )
-    if len(labels) < 2:
-        raise ValueError(
-            f"{path} must name at least two classes, one a line. It names "
-            f"{len(labels)}."
-        )
-    return labels
-
-
-def label_set(labels: Sequence) -> list[str]:
-    """The different labels, sorted; as numbers when all are integers.
-
-    Args:
-        labels: strings, or lists of strings.
-
-    Returns:
-        list of strings.
-    """
-    flat = set()
-    for label in labels:
-        flat.update(label if isinstance(label, list) else [label])
-    try:
-        return sorted(flat, key=lambda label: (int(label), label))
-    except ValueError:
-        return sorted(flat)
-
-
-def encode_labels(rows: Rows, labels: Sequence[str]) -> np.ndarray:
-    """Class indices of rows.
-
-    Args:
-        rows: rows with labels.
-        labels: the names of the classes in order.
-
-    Returns:
-        `(rows,)` int32.
-
-    Raises:
-        ValueError: if a row has another label.
-    """
-    index = {label: number for number, label in enumerate(labels)}
-    classes = np.zeros(len(rows), "int32")
-    for row, label in enumerate(rows.labels or ()):
-        if isinstance(label, list):
-            raise ValueError(
-                f"{rows.where(row)}: the label must be one. It is a list; "
-                "several labels a text need multi-label training."
-            )
-        classes[row] = _known(index, label, rows, row)
-    return classes
-
-
-def split_labels(rows: Rows, separator: str) -> Rows:
-    """Rows whose labels are lists, split at a separator.
-
-    Args:
-        rows: rows with labels. An empty string is an empty list.
-        separator: string between the labels of a row, such as `"|"`.
-
-    Returns:
-        A new `Rows`; white space around labels is dropped.
-    """
-    labels = [
-        label
-        if isinstance(label, list)
-        else [part.strip() for part in label.split(separator) if part.strip()]
-        for label in rows.labels or ()
-    ]
-    return dataclasses.replace(rows, labels=labels)
-
-
-def encode_multi_labels(rows: Rows, labels: Sequence[str]) -> np.ndarray:
-    """Which classes each row has.
-
-    Args:
-        rows: rows whose labels are lists, see `split_labels`.
-        labels: the names of the classes in order.
-
-    Returns:
-        `(rows, classes)` float32, 0 or 1.
-
-    Raises:
-        ValueError: if a row has another label.
-    """
-    index = {label: number for number, label in enumerate(labels)}
-    targets = np.zeros((len(rows), len(labels)), "float32")
-    for row, names in enumerate(rows.labels or ()):
-        for name in names:
-            targets[row, _known(index, name, rows, row)] = 1.0
-    return targets
-
-
-def parse_scores(rows: Rows) -> np.ndarray:
-    """Labels as numbers, for regression.
-
-    Args:
-        rows: rows with labels.
-
-    Returns:
-        `(rows,)` float32.
-
-    Raises:
-        ValueError: if a label is not a finite number.
-    """
-    scores = np.zeros(len(rows), "float32")
-    for row, label in enumerate(rows.labels or ()):
-        try:
-            scores[row] = float(label)
-        except (TypeError, ValueError):
-            scores[row] = math.nan
-        if not math.isfinite(scores[row]):
-            raise ValueError(
-                f"{rows.where(row)}: the label must be a number for "
-                f"regression. It is {label!r}; correct it, or train classes."
-            )
-    return scores
-
-
-def _known(index: dict[str, int], label: str, rows: Rows, row: int) -> int:
-    if label not in index:
-        known = list(index)
-        shown = ", ".join(map(repr, known[:20]))
-        more = f" and {len(known) - 20} more" if len(known) > 20 else ""
-        raise ValueError(
-            f"{rows.where(row)}: the label must be one of the "
-            f"{len(known)} known ones, {shown}{more}. It is {label!r}; "
-            "correct it, or train with it."
-        )
-    return index[label]

@@ -1,5 +1,7 @@
 """ALBERT's encoder: one layer, applied many times."""
 
+import numbers
+
 import keras
 import keras_nlp
 
@@ -78,7 +80,8 @@ class AlbertBackbone(
             one; it is stored with a preset.
 
     Raises:
-        ValueError: if the sizes contradict each other.
+        ValueError: if the sizes contradict each other, or a rate is not
+            between 0 and 1.
 
     Example:
     ```python
@@ -136,6 +139,8 @@ class AlbertBackbone(
             max_sequence_length=max_sequence_length,
             num_segments=num_segments,
         )
+        _check_rates(dropout=dropout, attention_dropout=attention_dropout)
+        check_keywords(type(self).__name__, kwargs, ("name", "trainable"))
         if embedding_projection is None:
             projection = embedding_dim != hidden_dim
         else:
@@ -240,7 +245,14 @@ class AlbertBackbone(
             rank: int. Rank of the adapters.
             target_layer_names: list of strings, names of the dense layers
                 that get one. `None`: `"query"` and `"value"`.
+
+        Raises:
+            ValueError: if the rank is not a positive integer.
         """
+        if not isinstance(rank, int) or rank < 1:
+            raise ValueError(
+                f"`rank` must be a positive integer. Received: {rank!r}."
+            )
         super().enable_lora(rank, target_layer_names)
         for layer in self._flatten_layers(include_self=False):
             if getattr(layer, "lora_enabled", False) and layer.bias is not None:
@@ -298,6 +310,22 @@ class AlbertBackbone(
         return config
 
 
+def check_keywords(name, given, known):
+    """Raises ValueError for arguments that Keras would drop in silence.
+
+    Args:
+        name: string, the class that they were given to.
+        given: dictionary of keyword arguments.
+        known: names of those that it takes.
+    """
+    unknown = [key for key in given if key not in known]
+    if unknown:
+        raise ValueError(
+            f"{name} must be given arguments that it has. Received: "
+            f"{', '.join(map(repr, unknown))}; correct the name."
+        )
+
+
 def _check_sizes(**sizes):
     for name, size in sizes.items():
         if not isinstance(size, int) or size < 1:
@@ -311,3 +339,12 @@ def _check_sizes(**sizes):
             f"unused. Received: num_groups={sizes['num_groups']}, "
             f"num_layers={sizes['num_layers']}."
         )
+
+
+def _check_rates(**rates):
+    for name, rate in rates.items():
+        # A rate of 1 leaves nothing to train on.
+        if not isinstance(rate, numbers.Real) or not 0 <= rate < 1:
+            raise ValueError(
+                f"`{name}` must be at least 0 and below 1. Received: {rate!r}."
+            )

@@ -14,7 +14,9 @@ all, configurations that only name classes of Keras, KerasHub or this
 package, and a warning when a task's head does not come from the preset.
 """
 
+import contextlib
 import json
+import math
 import os
 import warnings
 
@@ -28,6 +30,7 @@ from keras_albert.checkpoints.checkpoint import (
 )
 from keras_albert.checkpoints.names import TASK_PARTS, TASKS_WITHOUT_POOLER
 from keras_albert.checkpoints.reading import check_shards
+from keras_albert.presets.files import damage_named, read_preset_json
 from keras_albert.presets.foreign import (
     is_foreign,
     open_checkpoint,
@@ -55,52 +58,13 @@ PRESET_FILES = (
     ASSETS_FOLDER,
 )
 
+# What a weight takes beside its numbers in HDF5, or a small file, with room.
+_BYTES_A_FILE = 8192
+
 # Of a backbone with random weights. Presets store theirs in `metadata.json`.
 DEFAULT_LEARNING_RATE = 5e-4
 # Of one that another library trained: within the original's for fine-tuning.
 PRETRAINED_LEARNING_RATE = 3e-5
-
-_TRUSTED_PACKAGES = ("keras", "keras_albert", "keras_hub", "keras_nlp")
-
-
-def read_preset_json(folder, name):
-    """Reads a JSON file of a preset folder; `None` if it is not there.
-
-    Raises:
-        ValueError: if the file is not JSON, or names a class from outside
-            Keras, KerasHub and this package.
-    """
-    path = os.path.join(folder, name)
-    if not os.path.isfile(path):
-        return None
-    try:
-        with open(path, encoding="utf-8") as file:
-            config = json.load(file)
-    except ValueError as error:
-        raise ValueError(
-            f"{path!r} must be JSON. It is not: {error}. Save the preset anew."
-        ) from error
-    _check_classes(config, path)
-    return config
-
-
-def _check_classes(config, path):
-    if isinstance(config, dict):
-        module = config.get("module")
-        registered = config.get("registered_name")
-        for name, separator in ((module, "."), (registered, ">")):
-            if not isinstance(name, str) or separator not in name:
-                continue
-            if name.split(separator)[0] not in _TRUSTED_PACKAGES:
-                raise ValueError(
-                    "A preset may only name classes of "
-                    f"{', '.join(_TRUSTED_PACKAGES)}. {path!r} names "
-                    f"{name!r}. Nothing was loaded."
-                )
-        config = list(config.values())
-    if isinstance(config, list):
-        for value in config:
-            _check_classes(value, path)
 
 
 def _deserialize(folder, name, expected, overrides):
@@ -125,7 +89,9 @@ def _deserialize(folder, name, expected, overrides):
             f"{config['registered_name']!r}, which is no {expected.__name__}."
         )
     config["config"] = {**config["config"], **overrides}
-    return keras.saving.deserialize_keras_object(config)
+    path = os.path.join(folder, name)
+    with damage_named(path, f"a valid {expected.__name__}"):
+        return keras.saving.deserialize_keras_object(config)
 
 
 def initialize_from_seed(model, seed):
@@ -159,15 +125,18 @@ def _dtype_of_saved(folder):
     """
     config = (read_preset_json(folder, CONFIG_FILE) or {}).get("config", {})
     saved = config.get("dtype")
-    if isinstance(saved, dict) and saved["class_name"] != "DTypePolicy":
-        return keras.dtype_policies.get(saved)
+    if isinstance(saved, dict) and saved.get("class_name") != "DTypePolicy":
+        path = os.path.join(folder, CONFIG_FILE)
+        with damage_named(path, "a valid dtype policy"):
+            return keras.dtype_policies.get(saved)
     return keras.config.dtype_policy()
 
 
 def _load_backbone_weights(backbone, folder):
     path = os.path.join(folder, WEIGHTS_FILE)
     if os.path.isfile(path):
-        backbone.load_weights(path)
+        with damage_named(path, f"the weights of its `{CONFIG_FILE}`"):
+            backbone.load_weights(path)
         return
     sharded = check_shards(folder)
     if sharded is not None:
@@ -191,6 +160,17 @@ def _add_metadata(folder, **entries):
         json.dump(metadata, file, indent=4)
 
 
+def _learning_rate(folder, metadata):
+    rate = metadata.get("learning_rate", DEFAULT_LEARNING_RATE)
+    if type(rate) not in (int, float) or not 0.0 < rate < math.inf:
+        raise ValueError(
+            "`learning_rate` must be a positive number. "
+            f"{os.path.join(folder, METADATA_FILE)!r} says {rate!r:.80}; "
+            "correct it."
+        )
+    return rate
+
+
 def open_foreign(folder, load_weights=True):
     """Reads the folder of another library; `None` for a preset of ours.
 
@@ -209,6 +189,27 @@ def is_pretrained(preset):
     folder = local_preset_folder(preset)
     metadata = read_preset_json(folder, METADATA_FILE) or {}
     return metadata.get("seed") is None
+
+
+def bytes_of(part):
+    """The bytes that a preset of a model or preprocessor takes, at most.
+
+    Args:
+        part: a backbone, task, preprocessor or tokenizer.
+    """
+    weights = getattr(part, "weights", ())
+    preprocessor = getattr(part, "preprocessor", part)
+    tokenizer = getattr(preprocessor, "tokenizer", preprocessor)
+    vocabulary = len(getattr(tokenizer, "proto", None) or "")
+    size = sum(4 * math.prod(weight.shape) for weight in weights)
+    return size + vocabulary + _BYTES_A_FILE * (len(weights) + 8)
+
+
+def holds_tokenizer(folder):
+    """Whether a preset folder, of ours or of others, has a tokenizer."""
+    if is_foreign(folder):
+        return open_tokenizer(folder) is not None
+    return os.path.isfile(os.path.join(folder, TOKENIZER_FILE))
 
 
 def _add_untrained(backbone, folder):
@@ -267,9 +268,7 @@ class PresetMixin:
         if load_weights:
             _load_backbone_weights(backbone, folder)
             metadata = read_preset_json(folder, METADATA_FILE) or {}
-            backbone.learning_rate = metadata.get(
-                "learning_rate", DEFAULT_LEARNING_RATE
-            )
+            backbone.learning_rate = _learning_rate(folder, metadata)
             backbone.untrained = metadata.get("untrained", {})
         return backbone
 
@@ -337,7 +336,7 @@ class PresetMixin:
         Raises:
             OSError: if the folder cannot be written.
         """
-        with whole_folder(preset_dir) as folder:
+        with whole_folder(preset_dir, needs=bytes_of(self)) as folder:
             super().save_to_preset(folder, **kwargs)
             if hasattr(self, "learning_rate"):
                 _add_metadata(folder, learning_rate=self.learning_rate)
@@ -388,7 +387,9 @@ class PreprocessingPresetMixin(PresetMixin):
         if cls.wordpiece_cls and _holds(folder, file, cls.wordpiece_cls):
             cls = cls.wordpiece_cls
         instance = _deserialize(folder, file, cls, kwargs)
-        instance.load_preset_assets(folder)
+        assets = os.path.join(folder, ASSETS_FOLDER)
+        with damage_named(assets, "the vocabulary of the tokenizer"):
+            instance.load_preset_assets(folder)
         return instance
 
     @classmethod
@@ -472,7 +473,11 @@ class TaskPresetMixin(PresetMixin):
                 for name, value in saved.items()
                 if name not in ("backbone", "preprocessor")
             }
-        task = cls.from_config(cls.merge_preset_config(saved, kwargs))
+        named = contextlib.nullcontext()
+        if same_task:
+            named = damage_named(folder, f"a valid {cls.__name__}")
+        with named:
+            task = cls.from_config(cls.merge_preset_config(saved, kwargs))
         if load_weights:
             task.load_head(folder, same_task)
         return task
@@ -596,6 +601,12 @@ class TaskPresetMixin(PresetMixin):
         path = os.path.join(folder, TASK_WEIGHTS_FILE)
         reason = "the preset holds none for this task"
         fresh = self.head_weights()
+        if same_task and not os.path.isfile(path) and is_pretrained(folder):
+            raise ValueError(
+                f"{folder!r} must hold `{TASK_WEIGHTS_FILE}`, the weights of "
+                f"its {type(self).__name__}'s head. It does not; save the "
+                "preset anew, or pass `load_weights=False` for random weights."
+            )
         if os.path.isfile(path):
             task = read_preset_json(folder, TASK_FILE)
             shared = self.shared_heads.get(task["class_name"], ())
@@ -603,12 +614,15 @@ class TaskPresetMixin(PresetMixin):
             if same_task and (
                 self.head_size(saved) == self.head_size(self.get_config())
             ):
-                self.load_task_weights(path)
+                with damage_named(path, f"the weights of its `{TASK_FILE}`"):
+                    self.load_task_weights(path)
                 return
             if shared and not same_task:
-                keras.saving.load_weights(
-                    self, path, objects_to_skip=self._not_of_the_head(shared)
-                )
+                skipped = self._not_of_the_head(shared)
+                with damage_named(path, f"the weights of its `{TASK_FILE}`"):
+                    keras.saving.load_weights(
+                        self, path, objects_to_skip=skipped
+                    )
                 loaded = {
                     id(weight)
                     for name in shared
@@ -644,5 +658,7 @@ class TaskPresetMixin(PresetMixin):
         Raises:
             OSError: if the folder cannot be written.
         """
-        with whole_folder(preset_dir, replaces=PRESET_FILES) as folder:
+        with whole_folder(
+            preset_dir, replaces=PRESET_FILES, needs=bytes_of(self)
+        ) as folder:
             super(PresetMixin, self).save_to_preset(folder, **kwargs)

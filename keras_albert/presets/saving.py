@@ -1,6 +1,7 @@
 """Folders that are either written whole or not at all."""
 
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
@@ -9,7 +10,7 @@ _FOLDERS_BEING_WRITTEN: set[str] = set()
 
 
 @contextlib.contextmanager
-def whole_folder(path, replaces=()):
+def whole_folder(path, replaces=(), needs=0):
     """Writes a folder under another name, and renames it when it is whole.
 
     What the folder held before stays, except for the names in `replaces`.
@@ -19,6 +20,8 @@ def whole_folder(path, replaces=()):
     Args:
         path: string or path, the folder to write.
         replaces: names in the folder that are not kept from before.
+        needs: int, the bytes that there must be room for. HDF5 crashes the
+            process when a disk is full, so a folder of weights asks before.
 
     Yields:
         string, the folder to write to.
@@ -26,7 +29,7 @@ def whole_folder(path, replaces=()):
     Raises:
         OSError: if the folder cannot be written.
     """
-    path = os.path.abspath(os.fspath(path))
+    path = _resolved(path)
     if path in _FOLDERS_BEING_WRITTEN:
         yield path
         return
@@ -48,6 +51,7 @@ def whole_folder(path, replaces=()):
         os.chmod(temporary, 0o777 & ~_umask())
         if os.path.isdir(path):
             _copy_except(path, temporary, replaces)
+        _check_room(temporary, needs)
         yield temporary
         _put_in_place(temporary, path)
     except (OSError, RuntimeError) as error:
@@ -62,6 +66,8 @@ def whole_folder(path, replaces=()):
 def whole_file(path):
     """Writes a file under another name, and renames it when it is whole.
 
+    What is no regular file, such as `/dev/stdout`, is written to as it is.
+
     Args:
         path: string or path, the file to write.
 
@@ -71,26 +77,79 @@ def whole_file(path):
     Raises:
         OSError: if the file cannot be written.
     """
-    path = os.path.abspath(os.fspath(path))
-    partial = f"{path}.partial"
+    given, path = path, _resolved(path)
+    if os.path.isdir(path):
+        raise IsADirectoryError(
+            f"The output must be a file. Received: {path!r}, which is a "
+            "folder. Name a file in it."
+        )
+    is_special = os.path.exists(given) and not os.path.isfile(given)
+    partial = f"{path}.{os.getpid()}.partial"
     try:
+        if is_special:
+            yield os.fspath(given)
+            return
         yield partial
         os.replace(partial, path)
     except OSError as error:
         raise OSError(
-            f"Could not write {path!r}: {error}. Its folder must be there "
-            "and writable, and its disk have room."
+            f"Could not write {path!r}: {error.strerror or error}. Its folder "
+            "must be there and writable, and its disk have room."
         ) from error
     finally:
         with contextlib.suppress(OSError):
             os.remove(partial)
 
 
+def clear_leftovers(path):
+    """Removes what a process that was killed left beside a file or folder.
+
+    A folder that was about to be replaced is put back. Only for whoever is
+    alone in writing there.
+
+    Args:
+        path: string or path, of `whole_folder` or `whole_file`.
+    """
+    path = _resolved(path)
+    parent, name = os.path.split(path)
+    for entry in os.listdir(parent):
+        leftover = os.path.join(parent, entry)
+        if entry.startswith(f"{name}.") and entry.endswith(".partial"):
+            os.remove(leftover)
+        elif entry.startswith(f".{name}."):
+            if entry.endswith(".former") and not os.path.exists(path):
+                os.rename(leftover, path)
+            elif entry.endswith((".former", ".partial")):
+                shutil.rmtree(leftover)
+
+
+def _resolved(path):
+    """A path without links, so that what they lead to is written."""
+    if not os.fspath(path):
+        raise ValueError(
+            "The output must be a path. Received an empty one; name it."
+        )
+    return os.path.realpath(path)
+
+
 def _not_written(path, error):
+    reason = getattr(error, "strerror", None) or error
     return OSError(
-        f"Could not write {path!r}: {error}. The folder must be writable and "
+        f"Could not write {path!r}: {reason}. The folder must be writable and "
         "its disk have room; what was there before is unchanged."
     )
+
+
+def _check_room(folder, needs):
+    if not needs:
+        return
+    if not hasattr(os, "posix_fallocate"):
+        if shutil.disk_usage(folder).free < needs:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return
+    # Free space says nothing of a user's quota.
+    with tempfile.TemporaryFile(dir=folder) as file:
+        os.posix_fallocate(file.fileno(), 0, needs)
 
 
 def _umask():

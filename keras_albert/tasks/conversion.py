@@ -16,6 +16,7 @@ from keras_albert.preprocessing.tokenizer import AlbertTokenizer
 from keras_albert.presets.loading import (
     PRESET_FILES,
     TOKENIZER_FILE,
+    bytes_of,
     open_foreign,
 )
 from keras_albert.presets.registry import local_preset_folder
@@ -90,7 +91,8 @@ def convert(source, output, to):
         warnings.simplefilter("ignore", UserWarning)
         model = _load(folder, checkpoint, tokenizer)
     inputs = random_inputs(model)
-    with whole_folder(output, replaces=_REPLACED) as partial:
+    needs = bytes_of(model) + (bytes_of(tokenizer) if tokenizer else 0)
+    with whole_folder(output, replaces=_REPLACED, needs=needs) as partial:
         written = _write(model, tokenizer, partial, to)
         expected, left = _source_outputs(folder, checkpoint, model, inputs)
         received, right = _result_outputs(partial, to, model, inputs)

@@ -1,7 +1,5 @@
 """What is in a preset."""
 
-import os
-
 from keras_albert.preprocessing.tokenizer import AlbertTokenizer
 from keras_albert.presets import loading
 from keras_albert.presets.foreign import is_foreign
@@ -42,9 +40,7 @@ def describe_preset(preset):
         facts["labels"] = model.labels
     preprocessor = getattr(model, "preprocessor", None)
     tokenizer = getattr(preprocessor, "tokenizer", None)
-    if tokenizer is None and os.path.isfile(
-        os.path.join(folder, loading.TOKENIZER_FILE)
-    ):
+    if tokenizer is None and loading.holds_tokenizer(folder):
         tokenizer = AlbertTokenizer.from_preset(folder)
     if tokenizer is not None:
         facts["vocabulary"] = {

@@ -3,10 +3,11 @@
 import keras
 
 from keras_albert.models.backbone import AlbertBackbone
+from keras_albert.presets.files import read_preset_json
 from keras_albert.presets.loading import (
     TASK_FILE,
+    TaskPresetMixin,
     open_foreign,
-    read_preset_json,
 )
 from keras_albert.presets.registry import local_preset_folder
 
@@ -35,7 +36,7 @@ def load_preset(preset, **kwargs):
     if task is None:
         return AlbertBackbone.from_preset(folder, **kwargs)
     class_ = keras.saving.get_registered_object(task.get("registered_name"))
-    if class_ is None:
+    if class_ is None or not issubclass(class_, TaskPresetMixin):
         raise ValueError(
             f"The task of the preset {folder!r} must be one of this package. "
             f"It is {task.get('registered_name')!r}."

@@ -5,36 +5,44 @@ import numpy as np
 from keras import tree
 
 from keras_albert.layers.embeddings import check_length
+from keras_albert.models.backbone import check_keywords
 from keras_albert.models.inference import ROLLED_BACKENDS, RolledInference
 from keras_albert.models.openvino import OpenVINOPrecisionMixin
 from keras_albert.preprocessing.packer import trim_padding
 from keras_albert.presets.loading import TaskPresetMixin
+from keras_albert.tasks.targets import as_array
 
+_KEYWORDS = ("inputs", "outputs", "compile", "name", "trainable")
 _TRAINING_BACKENDS = ("tensorflow", "jax", "torch")
 
 
-def check_token_ids(token_ids, backbone):
+def check_token_ids(features, backbone):
     """Raises ValueError for ids or positions that the tables do not have.
 
     Args:
-        token_ids: `(batch, sequence)` int; checked when it is an array, not
-            when it is a symbol in a graph.
-        backbone: the `AlbertBackbone` that is given the ids.
+        features: dictionary with `"token_ids"` and maybe `"segment_ids"`,
+            `(batch, sequence)` int; checked when they are arrays or lists,
+            not when they are symbols in a graph.
+        backbone: the `AlbertBackbone` that is given them.
     """
-    if not isinstance(token_ids, (np.ndarray, list)):
-        return
-    ids = np.asarray(token_ids)
-    if not ids.size:
-        return
-    check_length(ids.shape[-1], backbone.max_sequence_length)
-    size = backbone.vocabulary_size
-    if ids.min() < 0 or ids.max() >= size:
-        wrong = ids.max() if ids.max() >= size else ids.min()
-        raise ValueError(
-            "`token_ids` must lie between 0 and `vocabulary_size - 1 = "
-            f"{size - 1}`. Received: {wrong}. Does the tokenizer belong to "
-            "this model?"
-        )
+    sizes = {
+        "token_ids": ("vocabulary_size", backbone.vocabulary_size),
+        "segment_ids": ("num_segments", backbone.num_segments),
+    }
+    for name, (size_name, size) in sizes.items():
+        if not isinstance(features.get(name), (np.ndarray, list)):
+            continue
+        ids = np.asarray(features[name])
+        if not ids.size:
+            continue
+        check_length(ids.shape[-1], backbone.max_sequence_length)
+        wrong = ids[(ids < 0) | (ids >= size) | (ids != np.floor(ids))]
+        if wrong.size:
+            raise ValueError(
+                f"`{name}` must be integers between 0 and `{size_name} - 1 = "
+                f"{size - 1}`. Received: {wrong[0]}. Does the tokenizer "
+                "belong to this model?"
+            )
 
 
 class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
@@ -46,6 +54,10 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
     A task whose outputs follow from the backbone's alone has a method
     `head_outputs(backbone_outputs)` that computes them, without dropout.
     """
+
+    def __init__(self, *args, **kwargs):
+        check_keywords(type(self).__name__, kwargs, _KEYWORDS)
+        super().__init__(*args, **kwargs)
 
     def check_parts(self, backbone, preprocessor):
         """Raises ValueError if backbone and preprocessor do not fit."""
@@ -73,7 +85,7 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
     def preprocess_samples(self, x, y=None, sample_weight=None):
         """Texts to batches; dictionaries of ready tensors pass unchanged."""
         if isinstance(x, dict) and "token_ids" in x:
-            check_token_ids(x["token_ids"], self.backbone)
+            check_token_ids(x, self.backbone)
             return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
         data = super().preprocess_samples(x, y, sample_weight)
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
@@ -209,15 +221,21 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
         setattr(self, name, rank)
         return is_new
 
+    def check_texts(self, x):
+        """Raises ValueError for texts that the preprocessor cannot take."""
+
     def check_targets(self, y):
         """Raises ValueError for targets that the task cannot learn."""
 
     def _check_arrays(self, x, y=None):
         # Here, since it is symbols that reach `preprocess_samples` in graphs.
         if isinstance(x, dict) and "token_ids" in x:
-            check_token_ids(x["token_ids"], self.backbone)
-        if isinstance(y, (list, np.ndarray)):
-            self.check_targets(np.asarray(y))
+            ids = {name: as_array(value) for name, value in x.items()}
+            check_token_ids(ids, self.backbone)
+        elif self.preprocessor is not None:
+            self.check_texts(x)
+        if isinstance(y, list) or hasattr(y, "__array__"):
+            self.check_targets(as_array(y))
 
     def predict_by_length(self, texts, batch_size=32):
         """Predicts texts, similar lengths together, each batch just as long.
@@ -230,6 +248,10 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
             The outputs of the model as `predict` gives them, NumPy arrays
             in the order of `texts`.
         """
+        if batch_size < 1:
+            raise ValueError(
+                f"`batch_size` must be positive. Received: {batch_size}."
+            )
         order, outputs = [], []
         for rows, batch in batches_by_length(self._features(texts), batch_size):
             output = self.compute_batch(batch)
@@ -288,6 +310,10 @@ def number_of_classes(num_classes, labels):
                 f"`num_classes` must be positive. Received: {num_classes}."
             )
         return num_classes
+    if isinstance(labels, str):
+        raise ValueError(
+            f"`labels` must be a list of strings. Received: {labels!r}."
+        )
     if num_classes is not None and num_classes != len(labels):
         raise ValueError(
             "`labels` must name each class once. Received: "
@@ -343,22 +369,50 @@ def as_texts(items):
         ValueError: if an item is neither, or texts and pairs are mixed.
     """
     single = isinstance(items, (str, tuple))
+    if not single and not _is_iterable(items):
+        raise ValueError(
+            "Texts must be a string, a pair of strings as a 2-tuple, or a "
+            f"list of either. Received: {items!r:.80}."
+        )
     texts = [items] if single else list(items)
     for index, item in enumerate(texts):
-        if isinstance(item, str) and isinstance(texts[0], str):
-            continue
-        if (
+        is_text = isinstance(item, str) and isinstance(texts[0], str)
+        is_pair = (
             isinstance(item, tuple)
             and isinstance(texts[0], tuple)
             and len(item) == 2
             and all(isinstance(part, str) for part in item)
-        ):
-            continue
-        raise ValueError(
-            "Texts must be strings, or all of them pairs of strings as "
-            f"2-tuples. Received at index {index}: {item!r:.80}."
         )
+        if not is_text and not is_pair:
+            raise ValueError(
+                "Texts must be strings, or all of them pairs of strings as "
+                f"2-tuples. Received at index {index}: {item!r:.80}."
+            )
+        if not all(map(_is_unicode, item if is_pair else (item,))):
+            raise ValueError(
+                "Texts must be Unicode. Received half a surrogate pair, or "
+                f"bytes that are not UTF-8, at index {index}: {item!r:.80}."
+            )
     return texts, single
+
+
+def _is_unicode(text):
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_iterable(items):
+    # The characters of bytes are numbers, the keys of a dictionary no texts.
+    if isinstance(items, (bytes, dict)):
+        return False
+    try:
+        iter(items)
+    except TypeError:
+        return False
+    return True
 
 
 def _first_rows(outputs, rows):

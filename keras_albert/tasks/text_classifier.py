@@ -9,6 +9,11 @@ from keras_albert.models.backbone import AlbertBackbone
 from keras_albert.preprocessing.text_classifier import (
     AlbertTextClassifierPreprocessor,
 )
+from keras_albert.tasks.targets import (
+    check_classes,
+    check_numbers,
+    check_shape,
+)
 from keras_albert.tasks.task import (
     AlbertTask,
     as_texts,
@@ -158,23 +163,50 @@ class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
             ]
         return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
 
+    def check_texts(self, x):
+        """Raises ValueError unless there are strings, or two lists of them.
+
+        Args:
+            x: list, array, or tuple of two for pairs; else not checked.
+        """
+        for side in x if isinstance(x, tuple) else (x,):
+            if isinstance(side, np.ndarray) and side.dtype.kind in "US":
+                side = side.tolist()
+            if not isinstance(side, (list, np.ndarray)):
+                continue
+            if not len(side):
+                raise ValueError("There must be at least one text.")
+            for text in side:
+                if not isinstance(text, (str, bytes)):
+                    raise ValueError(
+                        "Texts must be a list of strings, and pairs a tuple "
+                        "of two such lists, `(firsts, seconds)`. Received a "
+                        f"list with {text!r:.80} in it."
+                    )
+
     def check_targets(self, y):
-        """Raises ValueError for class indices that there are not.
+        """Raises ValueError for targets that the default loss cannot learn.
 
         Args:
             y: array, the targets.
         """
-        is_sparse = isinstance(
-            self.loss, keras.losses.SparseCategoricalCrossentropy
-        )
-        if not is_sparse or y.dtype.kind not in "iu" or not y.size:
+        check_numbers(y)
+        if not y.size:
             return
-        if y.min() < 0 or y.max() >= self.num_classes:
-            wrong = y.max() if y.max() >= self.num_classes else y.min()
-            raise ValueError(
-                "Targets must be class indices between 0 and `num_classes - "
-                f"1 = {self.num_classes - 1}`. Received: {wrong}."
-            )
+        if isinstance(self.loss, keras.losses.SparseCategoricalCrossentropy):
+            check_shape(y, (1,), "class indices")
+            check_classes(y, self.num_classes)
+        elif self.multi_label and isinstance(
+            self.loss, keras.losses.BinaryCrossentropy
+        ):
+            check_shape(y, (self.num_classes,), "0 or 1 for each class")
+            if y.min() < 0 or y.max() > 1:
+                raise ValueError(
+                    "Targets must lie between 0 and 1 for each class. "
+                    f"Received: {y.min()} to {y.max()}."
+                )
+        elif isinstance(self.loss, keras.losses.MeanSquaredError):
+            check_shape(y, (self.num_classes,), "scores")
 
     def classify(self, texts, batch_size=32, threshold=0.5):
         """Classifies texts, each batch padded only to its longest text.

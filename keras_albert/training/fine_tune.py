@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import time
 
 import keras
@@ -13,7 +14,7 @@ from keras_albert.training.evaluation import (
     evaluate_classifier,
 )
 from keras_albert.training.plot import plot_training
-from keras_albert.training.progress import TrainingProgress
+from keras_albert.training.progress import TrainingProgress, check_loss
 from keras_albert.training.run_folder import (
     LOGS_FOLDER,
     MODEL_FOLDER,
@@ -26,6 +27,7 @@ WEIGHT_DECAY = 0.01
 GLOBAL_CLIPNORM = 1.0
 # As in the original, LayerNorm and biases do not decay.
 NOT_DECAYED = ("bias", "gamma", "beta")
+LARGEST_SEED = 2**32 - 1
 _NOT_ARCHITECTURE = ("name", "proto", "build_config", "compile_config")
 
 
@@ -87,18 +89,14 @@ def fine_tune(
         `"validation_rows"`, `"parameters"`, `"seed"`, `"backend"`.
 
     Raises:
-        ValueError: if the arguments contradict the run in the folder, or the
-            loss is no longer finite.
+        ValueError: if the arguments are out of range or contradict the run
+            in the folder, or the loss is no longer finite.
         OSError: if the folder cannot be written, or another run writes to
             it.
     """
-    if epochs < 1 or not 0.0 <= warmup <= 1.0:
-        raise ValueError(
-            "`epochs` must be positive and `warmup` between 0 and 1. "
-            f"Received: epochs={epochs}, warmup={warmup}."
-        )
     if learning_rate is None:
         learning_rate = task.backbone.learning_rate
+    check_recipe(epochs, batch_size, learning_rate, warmup, seed)
     with RunFolder(output_dir).locked() as folder:
         _check_folder(folder, resume)
         batches = LengthBatches(
@@ -127,6 +125,26 @@ def fine_tune(
             task, batches, validation, folder, settings, monitor, evaluate
         )
         return run.run(progress, stream)
+
+
+def check_recipe(epochs=1, batch_size=1, learning_rate=1.0, warmup=0.0, seed=0):
+    """Raises ValueError for arguments that nothing can be trained with."""
+    if epochs < 1 or batch_size < 1:
+        raise ValueError(
+            "`epochs` and `batch_size` must be positive. Received: "
+            f"epochs={epochs}, batch_size={batch_size}."
+        )
+    # Not a number is in no interval.
+    if not 0.0 < learning_rate < math.inf or not 0.0 <= warmup <= 1.0:
+        raise ValueError(
+            "`learning_rate` must be a positive number and `warmup` lie "
+            f"between 0 and 1. Received: learning_rate={learning_rate}, "
+            f"warmup={warmup}."
+        )
+    if not 0 <= seed <= LARGEST_SEED:
+        raise ValueError(
+            f"`seed` must lie between 0 and {LARGEST_SEED}. Received: {seed}."
+        )
 
 
 class _Run:
@@ -197,7 +215,7 @@ class _Run:
             # Dropout there draws from the process's generator, while
             # elsewhere its state is among the model's variables. Seeded once
             # `fit` has built what it needs, which draws from it, too.
-            seed = self.settings["seed"] + epoch
+            seed = (self.settings["seed"] + epoch) % (LARGEST_SEED + 1)
             callbacks.append(
                 keras.callbacks.LambdaCallback(
                     on_epoch_begin=lambda *_: keras.utils.set_random_seed(seed)
@@ -217,6 +235,8 @@ class _Run:
         metrics = self.evaluate(
             self.task, texts, targets, batch_size=self.settings["batch_size"]
         )
+        # The last step's loss was that of the weights before it.
+        check_loss("dev", metrics["loss"], f"epoch {epoch + 1}", epoch)
         step = (epoch + 1) * len(self.batches)
         return {
             "epoch": epoch + 1,
@@ -292,8 +312,19 @@ class _Run:
     def _write_logs(self, row, curve):
         import tensorflow as tf
 
-        steps = len(self.batches)
         logs = self.folder.file(LOGS_FOLDER)
+        try:
+            self._write_summaries(logs, row, curve)
+        except tf.errors.OpError as error:
+            raise OSError(
+                f"Could not write {logs!r}: {error.message}. It must be a "
+                "writable folder and its disk have room; resume then."
+            ) from error
+
+    def _write_summaries(self, logs, row, curve):
+        import tensorflow as tf
+
+        steps = len(self.batches)
         train = tf.summary.create_file_writer(f"{logs}/train")
         with train.as_default():
             for step, loss in curve:

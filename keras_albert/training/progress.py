@@ -12,6 +12,23 @@ _SECONDS_BETWEEN_READINGS = 0.25
 _POINTS = 40
 
 
+def check_loss(name, loss, place, epochs):
+    """Raises ValueError for a loss that is no number any more.
+
+    Args:
+        name: string, the texts that it is of.
+        loss: float.
+        place: string, where in the training.
+        epochs: int, how many were finished before.
+    """
+    if not np.isfinite(loss):
+        kept = "The best model so far is kept." if epochs else ""
+        raise ValueError(
+            f"The {name} loss must be finite. It became {loss} in {place}; "
+            f"train with a smaller learning rate. {kept}".rstrip()
+        )
+
+
 class TrainingProgress(keras.callbacks.Callback):
     """Shows a run's progress, and collects its loss curve.
 
@@ -89,12 +106,8 @@ class TrainingProgress(keras.callbacks.Callback):
             return
         self._read_at = now
         loss = float(logs["loss"])
-        if not np.isfinite(loss):
-            raise ValueError(
-                f"The training loss must be finite. It became {loss} in "
-                f"epoch {self.epoch + 1}, step {step} of {self.steps}; train "
-                "with a smaller learning rate. The best model so far is kept."
-            )
+        place = f"epoch {self.epoch + 1}, step {step} of {self.steps}"
+        check_loss("training", loss, place, self.epoch)
         if point:
             # Keras gives the mean over the epoch: undo it, for the mean
             # since the last point.

@@ -5,10 +5,15 @@ import csv
 import json
 import os
 import shutil
+import zipfile
 
 import numpy as np
 
-from keras_albert.presets.saving import whole_file, whole_folder
+from keras_albert.presets.saving import (
+    clear_leftovers,
+    whole_file,
+    whole_folder,
+)
 
 MODEL_FOLDER = "model"
 STATE_FOLDER = "state"
@@ -19,6 +24,7 @@ PLOT_FILE = "training.png"
 LOCK_FILE = ".lock"
 _PROGRESS_FILE = "progress.json"
 _VARIABLES_FILE = "variables.npz"
+_PROGRESS = {"settings", "finished", "history", "curve"}
 _RUN_FILES = (MODEL_FOLDER, STATE_FOLDER, METRICS_FILE, HISTORY_FILE)
 
 
@@ -33,6 +39,10 @@ class RunFolder:
     """
 
     def __init__(self, path):
+        if not os.fspath(path):
+            raise ValueError(
+                "The output must be a folder. Received an empty path; name it."
+            )
         self.path = os.path.abspath(os.fspath(path))
 
     def file(self, name):
@@ -62,6 +72,8 @@ class RunFolder:
                     f"is writing to {self.path}; wait for it, stop it, or "
                     "choose another folder."
                 )
+            for name in (*_RUN_FILES, PLOT_FILE):
+                clear_leftovers(self.file(name))
             yield self
 
     def holds_a_run(self):
@@ -113,12 +125,20 @@ class RunFolder:
             return None
         try:
             with open(path, encoding="utf-8") as file:
-                return json.load(file)
+                progress = json.load(file)
         except ValueError as error:
-            raise ValueError(
-                f"{path} must be JSON. It is not: {error}. Remove "
-                f"{self.file(STATE_FOLDER)} to start from the beginning."
-            ) from error
+            raise self._damaged(path, error) from error
+        if not isinstance(progress, dict) or not progress.keys() >= _PROGRESS:
+            raise self._damaged(
+                path, f"it lacks {', '.join(sorted(_PROGRESS))}"
+            )
+        return progress
+
+    def _damaged(self, path, reason):
+        return ValueError(
+            f"{path} must be what the run saved. It is not: {reason}. Remove "
+            f"{self.path} to start from the beginning."
+        )
 
     def load_variables(self, variables):
         """Gives variables the values that were saved.
@@ -130,16 +150,20 @@ class RunFolder:
             ValueError: if they are others than were saved.
         """
         path = os.path.join(self.file(STATE_FOLDER), _VARIABLES_FILE)
-        with np.load(path, allow_pickle=False) as arrays:
-            shapes = [arrays[str(i)].shape for i in range(len(arrays.files))]
-            if shapes != [tuple(variable.shape) for variable in variables]:
-                raise ValueError(
-                    f"{path} must hold the {len(variables)} variables of "
-                    f"this model and optimizer. It holds {len(shapes)}, or "
-                    "other shapes; choose another folder."
-                )
-            for index, variable in enumerate(variables):
-                variable.assign(arrays[str(index)].astype(variable.dtype))
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                values = [arrays[str(i)] for i in range(len(arrays.files))]
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise self._damaged(path, error) from error
+        shapes = [value.shape for value in values]
+        if shapes != [tuple(variable.shape) for variable in variables]:
+            raise ValueError(
+                f"{path} must hold the {len(variables)} variables of "
+                f"this model and optimizer. It holds {len(shapes)}, or "
+                "other shapes; choose another folder."
+            )
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value.astype(variable.dtype))
 
     # === Results ===
 
@@ -165,9 +189,17 @@ class RunFolder:
             file.write("\n")
 
     def read_metrics(self):
-        """Reads `metrics.json`."""
-        with open(self.file(METRICS_FILE), encoding="utf-8") as file:
-            return json.load(file)
+        """Reads `metrics.json`.
+
+        Raises:
+            ValueError: if the file is not what was saved.
+        """
+        path = self.file(METRICS_FILE)
+        try:
+            with open(path, encoding="utf-8") as file:
+                return json.load(file)
+        except (OSError, ValueError) as error:
+            raise self._damaged(path, error) from error
 
 
 @contextlib.contextmanager

@@ -5,22 +5,22 @@ import os
 
 import keras
 
-from keras_albert.data.readers import (
+from keras_albert.data.labels import (
     encode_labels,
     encode_multi_labels,
     label_set,
     parse_scores,
     read_labels,
-    read_rows,
     split_labels,
 )
+from keras_albert.data.readers import read_rows
 from keras_albert.models.backbone import AlbertBackbone
 from keras_albert.preprocessing.text_classifier import (
     AlbertTextClassifierPreprocessor,
 )
 from keras_albert.preprocessing.tokenizer import AlbertTokenizer
 from keras_albert.tasks.text_classifier import AlbertTextClassifier
-from keras_albert.training.fine_tune import fine_tune
+from keras_albert.training.fine_tune import check_recipe, fine_tune
 
 DEFAULT_PRESET = "albert_tiny_en"
 # Of a model from scratch.
@@ -85,7 +85,8 @@ class TextFiles:
         if self.regression:
             return None
         for index, label in enumerate(rows.labels):
-            if label == "":
+            names = label if isinstance(label, list) else [label]
+            if not all(name.strip() for name in names):
                 raise ValueError(
                     f"{rows.where(index)}: the label must not be empty. Give "
                     "it one, or remove the row."
@@ -185,9 +186,14 @@ def train_text_classifier(
         ValueError: if arguments or files are not as described.
         OSError: if a file is not there, or the folder cannot be written.
     """
+    if files.regression and labels_path is not None:
+        raise ValueError(
+            "A file of labels must come with classes, not with numbers. "
+            f"Received: {labels_path} for a regression; leave one out."
+        )
     train = files.read(train_path)
     validation = files.read(validation_path)
-    if labels_path is None or files.regression:
+    if labels_path is None:
         labels = files.labels(train)
     else:
         labels = read_labels(labels_path)
@@ -240,6 +246,7 @@ def make_classifier(
         ValueError: if the arguments contradict each other.
         OSError: if there is no such vocabulary.
     """
+    check_recipe(seed=seed)
     keras.utils.set_random_seed(seed)
     if vocabulary is None:
         backbone, tokenizer = _from_preset(preset, sizes, dropout)
@@ -268,7 +275,7 @@ def _from_preset(preset, sizes, dropout):
             f"Received: {', '.join(sizes)} without one; name a SentencePiece "
             "model, or leave them out."
         )
-    preset = preset or DEFAULT_PRESET
+    preset = DEFAULT_PRESET if preset is None else preset
     rates = {}
     if dropout is not None:
         rates = {"dropout": dropout, "attention_dropout": dropout}
@@ -289,7 +296,12 @@ def _from_scratch(preset, vocabulary, sizes, dropout):
             "The vocabulary must be the file of a SentencePiece model. "
             f"There is no file {vocabulary}; check the path."
         )
-    tokenizer = AlbertTokenizer(os.fspath(vocabulary))
+    try:
+        tokenizer = AlbertTokenizer(os.fspath(vocabulary))
+    except ValueError as error:
+        raise ValueError(
+            f"The vocabulary {vocabulary} cannot be used: {error}"
+        ) from error
     dropout = DEFAULT_DROPOUT if dropout is None else dropout
     backbone = AlbertBackbone(
         vocabulary_size=tokenizer.vocabulary_size(),

@@ -2,6 +2,9 @@
 
 import gzip
 import os
+import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -63,6 +66,18 @@ def one_line(capsys):
         ({"train": ROWS.encode() + b"caf\xe9,alarm\n"}, ["UTF-8"]),
         ({"extra": ["--max-length", "4000"]}, ["4000", "512"]),
         ({"extra": ["--preset", "albert_huge_xx"]}, ["albert_huge_xx"]),
+        ({"extra": ["--preset", ""]}, ["preset", "''"]),
+        ({"text_column": "label"}, ["columns of their own", "label"]),
+        ({"train": ROWS + "x,  \n"}, ["train.csv", "4", "empty"]),
+        ({"extra": ["--multi-label", ""]}, ["separator"]),
+        ({"extra": ["--max-length", "3"]}, ["at least 4"]),
+        ({"extra": ["--epochs", "0"]}, ["epochs=0"]),
+        ({"extra": ["--batch-size", "0"]}, ["batch_size=0"]),
+        ({"extra": ["--learning-rate", "nan"]}, ["learning_rate=nan"]),
+        ({"extra": ["--learning-rate", "-1"]}, ["learning_rate=-1.0"]),
+        ({"extra": ["--dropout", "1"]}, ["dropout", "below 1"]),
+        ({"extra": ["--lora-rank", "0"]}, ["rank", "0"]),
+        ({"extra": ["--seed", "-1"]}, ["seed", "-1"]),
     ],
     ids=[
         "column not there",
@@ -73,6 +88,18 @@ def one_line(capsys):
         "not UTF-8",
         "longer than the positions",
         "unknown preset",
+        "no preset",
+        "text and label in one column",
+        "blank label",
+        "no separator",
+        "too short for two texts",
+        "no epochs",
+        "no batch",
+        "rate that is no number",
+        "negative rate",
+        "nothing but dropout",
+        "adapters of no rank",
+        "negative seed",
     ],
 )
 def test_training(train, capsys, tmp_path, arguments, words):
@@ -80,7 +107,32 @@ def test_training(train, capsys, tmp_path, arguments, words):
     message = one_line(capsys)
     for word in words:
         assert word in message
-    assert not (tmp_path / "run" / "model").exists()
+    assert not (tmp_path / "run").exists()
+
+
+def test_labels_of_numbers(train, capsys, tmp_path):
+    (tmp_path / "labels.txt").write_text("1\n2\n")
+    labels = ["--labels", str(tmp_path / "labels.txt"), "--regression"]
+    assert train(extra=labels) == 2
+    assert "labels.txt" in one_line(capsys)
+    assert train(extra=["-o", ""]) == 2
+    assert "empty path" in one_line(capsys)
+
+
+def test_vocabulary_without_special_tokens(train, capsys, tmp_path):
+    import sentencepiece
+
+    with open(tmp_path / "plain.spm", "wb") as file:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(["wake me up", "will it rain"] * 20),
+            model_writer=file,
+            vocab_size=20,
+            minloglevel=2,
+            hard_vocab_limit=False,
+        )
+    assert train(extra=["--vocabulary", str(tmp_path / "plain.spm")]) == 2
+    message = one_line(capsys)
+    assert "plain.spm" in message and "special token" in message
 
 
 def test_heads_that_do_not_divide(train, capsys):
@@ -132,6 +184,75 @@ def test_other_verbs(arguments, capsys, tmp_path, monkeypatch):
     assert main(arguments) == 2
     one_line(capsys)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def model(make_classifier, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "model"
+    make_classifier(labels=["a\tb", "c"]).save_to_preset(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["half a character \udce9"], ["UTF-8"]),
+        (["text", "--text-column", "text"], ["--data"]),
+        (["text", "--batch-size", "0"], ["batch_size"]),
+        (["text", "-o", ""], ["empty"]),
+        (["text", "-o", "/dev/full"], ["/dev/full", "No space left"]),
+        (["text", "-o", "."], ["folder"]),
+        (["--data", "t.csv", "--text-column", "t", "-o", "t.csv"], ["t.csv"]),
+    ],
+    ids=lambda value: value[-1],
+)
+def test_predict(model, arguments, words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text("t\nwake me\n")
+    assert main(["predict", model, *arguments]) == 2
+    message = one_line(capsys)
+    for word in words:
+        assert word in message
+    assert os.listdir(tmp_path) == ["t.csv"]
+    assert (tmp_path / "t.csv").read_text() == "t\nwake me\n"
+
+
+def test_labels_with_tabs_are_one_field(model, capsys):
+    assert main(["predict", model, "wake me"]) == 0
+    assert len(capsys.readouterr().out.split("\t")) == 3
+
+
+def test_a_backend_that_there_is_not(capsys, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "theano")
+    assert main(["info", "albert_tiny_en"]) == 2
+    message = one_line(capsys)
+    for word in ("KERAS_BACKEND", "'theano'", "jax"):
+        assert word in message
+
+
+def test_damaged_presets_are_one_line(model, capsys, tmp_path):
+    folder = tmp_path / "damaged"
+    shutil.copytree(model, folder)
+    (folder / "task.weights.h5").unlink()
+    for command in (["predict", str(folder), "x"], ["info", str(folder)]):
+        assert main(command) == 2
+        assert "task.weights.h5" in one_line(capsys)
+
+
+def test_stdout_that_takes_no_more(model):
+    # As Python is by default: it writes at the end.
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+    with open("/dev/full", "w") as full:
+        finished = subprocess.run(
+            [sys.executable, "-m", "keras_albert", "info", model],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=env,
+        )
+    assert finished.returncode == 2
+    assert "stdout: No space left" in finished.stderr
+    assert "Traceback" not in finished.stderr
 
 
 def test_every_verb_has_help_with_an_example(capsys):

@@ -5,15 +5,15 @@ import os
 import numpy as np
 import pytest
 
-from keras_albert.data.readers import (
+from keras_albert.data.labels import (
     encode_labels,
     encode_multi_labels,
     label_set,
     parse_scores,
     read_labels,
-    read_rows,
     split_labels,
 )
+from keras_albert.data.readers import read_rows
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_unknown_labels_are_named(write):
 def test_scores_must_be_finite_numbers(write):
     rows = read_rows(write("a.csv", "t,l\nx,1.5\ny,-2\n"), "t", None, "l")
     np.testing.assert_array_equal(parse_scores(rows), [1.5, -2.0])
-    for wrong in ("high", "nan", "inf", ""):
+    for wrong in ("high", "nan", "inf", "", "1e39", ["1"]):
         rows.labels[1] = wrong
         assert "line 3" in error_of(parse_scores, rows)
 
@@ -174,6 +174,16 @@ def test_several_labels_a_text(write):
         ]
         assert "'b'" in error_of(encode_multi_labels, rows, ["a", "c"])
         assert label_set(rows.labels) == ["a", "b"]
+
+
+def test_labels_and_columns_that_cannot_be_meant(write):
+    path = write("a.csv", "t,l\nx,a\n")
+    assert "of their own" in error_of(read_rows, path, "t", None, "t")
+    assert "of their own" in error_of(read_rows, path, "t", "t")
+    rows = read_rows(path, "t", None, "l")
+    assert "one character" in error_of(split_labels, rows, "")
+    nested = write("a.jsonl", '{"t": "x", "l": [["a"], "b"]}\n')
+    assert "line 1" in error_of(read_rows, nested, "t", None, "l")
 
 
 def test_label_files(write):

@@ -5,7 +5,7 @@ import gzip
 import numpy as np
 import pytest
 
-from keras_albert.data import readers
+from keras_albert.data import labels, readers
 
 pytestmark = pytest.mark.once
 
@@ -89,18 +89,18 @@ def test_errors_name_the_place(tmp_path, name, content, words):
 def test_labels(tmp_path):
     path = write(tmp_path / "a.csv", "text,label\na,10\nb,9\nc,10\n")
     rows = readers.read_rows(path, "text", label_column="label")
-    assert readers.label_set(rows.labels) == ["9", "10"]
-    assert readers.label_set(["b", "a", "b"]) == ["a", "b"]
+    assert labels.label_set(rows.labels) == ["9", "10"]
+    assert labels.label_set(["b", "a", "b"]) == ["a", "b"]
     np.testing.assert_array_equal(
-        readers.encode_labels(rows, ["9", "10"]), [1, 0, 1]
+        labels.encode_labels(rows, ["9", "10"]), [1, 0, 1]
     )
     with pytest.raises(ValueError, match=r"a\.csv, line 3.*'9'"):
-        readers.encode_labels(rows, ["10", "11"])
-    np.testing.assert_array_equal(readers.parse_scores(rows), [10, 9, 10])
+        labels.encode_labels(rows, ["10", "11"])
+    np.testing.assert_array_equal(labels.parse_scores(rows), [10, 9, 10])
 
 
 def test_scores_that_are_no_numbers(tmp_path):
     path = write(tmp_path / "a.csv", "text,label\na,1.5\nb,high\n")
     rows = readers.read_rows(path, "text", label_column="label")
     with pytest.raises(ValueError, match="high"):
-        readers.parse_scores(rows)
+        labels.parse_scores(rows)

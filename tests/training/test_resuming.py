@@ -107,8 +107,55 @@ def test_a_second_run_on_the_folder_refuses(preset, tmp_path):
 
 def test_a_loss_that_is_no_number_stops_the_run(preset, tmp_path):
     with pytest.raises(ValueError, match="finite"):
-        train(preset, tmp_path, learning_rate=float("nan"))
+        train(preset, tmp_path, learning_rate=1e38)
     assert not (tmp_path / "model").exists()
+
+
+def test_logs_that_cannot_be_written(preset, tmp_path):
+    (tmp_path / "logs").write_text("a file")
+    with pytest.raises(OSError, match=f"Could not write '{tmp_path}/logs'"):
+        train(preset, tmp_path, epochs=1)
+    (tmp_path / "logs").unlink()
+    _, metrics = train(preset, tmp_path, epochs=1, resume=True)
+    assert metrics["epochs"] == 1
+
+
+def test_a_last_step_that_breaks_the_weights_stops_the_run(preset, tmp_path):
+    """Its own loss is still a number."""
+
+    def evaluate(task, texts, targets, batch_size):
+        return {"accuracy": 1.0, "loss": float("nan")}
+
+    with pytest.raises(ValueError, match="dev loss must be finite"):
+        train(preset, tmp_path, evaluate=evaluate)
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("state/progress.json", b"{"),
+        ("state/progress.json", b"[]"),
+        ("state/variables.npz", b"PK\x03\x04 and no more"),
+        ("state/variables.npz", None),
+        ("metrics.json", None),
+    ],
+    ids=str,
+)
+def test_a_damaged_state_is_named(tmp_path, name, content):
+    folder = RunFolder(tmp_path)
+    progress = {"settings": {}, "finished": False, "history": [], "curve": []}
+    folder.save_state(progress, [keras.Variable(np.zeros(3))])
+    folder.write_metrics({})
+    if content is None:
+        (tmp_path / name).unlink()
+    else:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=f"{name}.*Remove {tmp_path}"):
+        folder.load_progress()
+        folder.load_variables([keras.Variable(np.ones(3))])
+        folder.read_metrics()
 
 
 def test_batches_hold_each_text_once_at_its_length():

@@ -1,0 +1,172 @@
+"""Labels of texts: the names of classes, class indices, scores."""
+
+import dataclasses
+import math
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_albert.data.readers import Rows, read_text
+
+_LARGEST_SCORE = float(np.finfo("float32").max)
+
+
+def read_labels(path: str | os.PathLike) -> list[str]:
+    """Reads the names of classes from a file, one a line, in order.
+
+    Args:
+        path: path of a UTF-8 text file. Blank lines are skipped.
+
+    Returns:
+        list of strings, at least two.
+
+    Raises:
+        ValueError: if a name occurs twice, or there are fewer than two.
+        OSError: if there is no such file, or it cannot be read.
+    """
+    path = os.fspath(path)
+    lines = [line.strip() for line in read_text(path).split("\n")]
+    labels = [line for line in lines if line]
+    twice = next((x for x in labels if labels.count(x) > 1), None)
+    if twice is not None:
+        raise ValueError(
+            f"{path} must name each class once. {twice!r} is there twice."
+        )
+    if len(labels) < 2:
+        raise ValueError(
+            f"{path} must name at least two classes, one a line. It names "
+            f"{len(labels)}."
+        )
+    return labels
+
+
+def label_set(labels: Sequence) -> list[str]:
+    """The different labels, sorted; as numbers when all are integers.
+
+    Args:
+        labels: strings, or lists of strings.
+
+    Returns:
+        list of strings.
+    """
+    flat = set()
+    for label in labels:
+        flat.update(label if isinstance(label, list) else [label])
+    try:
+        return sorted(flat, key=lambda label: (int(label), label))
+    except ValueError:
+        return sorted(flat)
+
+
+def encode_labels(rows: Rows, labels: Sequence[str]) -> np.ndarray:
+    """Class indices of rows.
+
+    Args:
+        rows: rows with labels.
+        labels: the names of the classes in order.
+
+    Returns:
+        `(rows,)` int32.
+
+    Raises:
+        ValueError: if a row has another label.
+    """
+    index = {label: number for number, label in enumerate(labels)}
+    classes = np.zeros(len(rows), "int32")
+    for row, label in enumerate(rows.labels or ()):
+        if isinstance(label, list):
+            raise ValueError(
+                f"{rows.where(row)}: the label must be one. It is a list; "
+                "several labels a text need multi-label training."
+            )
+        classes[row] = _known(index, label, rows, row)
+    return classes
+
+
+def split_labels(rows: Rows, separator: str) -> Rows:
+    """Rows whose labels are lists, split at a separator.
+
+    Args:
+        rows: rows with labels. An empty string is an empty list.
+        separator: string between the labels of a row, such as `"|"`.
+
+    Returns:
+        A new `Rows`; white space around labels is dropped.
+
+    Raises:
+        ValueError: if the separator is empty.
+    """
+    if not separator:
+        raise ValueError(
+            "The separator of labels must be at least one character, such as "
+            f"'|'. Received: {separator!r}."
+        )
+    labels = [
+        label
+        if isinstance(label, list)
+        else [part.strip() for part in label.split(separator) if part.strip()]
+        for label in rows.labels or ()
+    ]
+    return dataclasses.replace(rows, labels=labels)
+
+
+def encode_multi_labels(rows: Rows, labels: Sequence[str]) -> np.ndarray:
+    """Which classes each row has.
+
+    Args:
+        rows: rows whose labels are lists, see `split_labels`.
+        labels: the names of the classes in order.
+
+    Returns:
+        `(rows, classes)` float32, 0 or 1.
+
+    Raises:
+        ValueError: if a row has another label.
+    """
+    index = {label: number for number, label in enumerate(labels)}
+    targets = np.zeros((len(rows), len(labels)), "float32")
+    for row, names in enumerate(rows.labels or ()):
+        for name in names:
+            targets[row, _known(index, name, rows, row)] = 1.0
+    return targets
+
+
+def parse_scores(rows: Rows) -> np.ndarray:
+    """Labels as numbers, for regression.
+
+    Args:
+        rows: rows with labels.
+
+    Returns:
+        `(rows,)` float32.
+
+    Raises:
+        ValueError: if a label is not a number, or not one of float32.
+    """
+    scores = np.zeros(len(rows), "float32")
+    for row, label in enumerate(rows.labels or ()):
+        try:
+            score = float(label)
+        except (TypeError, ValueError):
+            score = math.nan
+        if not abs(score) <= _LARGEST_SCORE:
+            raise ValueError(
+                f"{rows.where(row)}: the label must be a number for "
+                f"regression. It is {label!r}; correct it, or train classes."
+            )
+        scores[row] = score
+    return scores
+
+
+def _known(index: dict[str, int], label: str, rows: Rows, row: int) -> int:
+    if label not in index:
+        known = list(index)
+        shown = ", ".join(map(repr, known[:20]))
+        more = f" and {len(known) - 20} more" if len(known) > 20 else ""
+        raise ValueError(
+            f"{rows.where(row)}: the label must be one of the "
+            f"{len(known)} known ones, {shown}{more}. It is {label!r}; "
+            "correct it, or train with it."
+        )
+    return index[label]

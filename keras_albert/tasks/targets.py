@@ -1,0 +1,75 @@
+"""Checks of targets, before a loss makes something of any of them."""
+
+import keras
+import numpy as np
+
+
+def as_array(y):
+    """What a model is given, as a NumPy array.
+
+    Args:
+        y: list, array or tensor.
+
+    Raises:
+        ValueError: if the rows of a list have different lengths.
+    """
+    if keras.ops.is_tensor(y):
+        return keras.ops.convert_to_numpy(y)
+    try:
+        return np.asarray(y)
+    except ValueError as error:
+        raise ValueError(
+            "Targets and ids must have as many numbers for each text. "
+            "Received rows of different lengths."
+        ) from error
+
+
+def check_numbers(y):
+    """Raises ValueError unless targets are finite numbers.
+
+    Args:
+        y: array, the targets.
+    """
+    if y.dtype.kind not in "biuf":
+        first = y.flat[0] if y.size else y
+        raise ValueError(
+            "Targets must be numbers: the index of a class, not its name. "
+            f"Received: {first!r:.80}; give `labels.index(name)`."
+        )
+    if not np.isfinite(y).all():
+        raise ValueError(
+            "Targets must be finite. Received: "
+            f"{y[~np.isfinite(y)][0]} among them."
+        )
+
+
+def check_shape(y, columns, what):
+    """Raises ValueError unless there is a row of targets for each text.
+
+    Args:
+        y: array, the targets.
+        columns: tuple, the shape of a row. `(1,)` may be left out.
+        what: string, what the targets are.
+    """
+    shape = y.shape[1:]
+    if shape != columns and (shape or columns != (1,)):
+        expected = "(texts,)" if columns == (1,) else f"(texts, {columns[0]})"
+        raise ValueError(
+            f"Targets must be {what}, of shape {expected}. Received the shape "
+            f"{y.shape}; is the loss, or the model, made for other targets?"
+        )
+
+
+def check_classes(y, num_classes):
+    """Raises ValueError for class indices that there are not.
+
+    Args:
+        y: array of numbers, the targets, not empty.
+        num_classes: int.
+    """
+    wrong = y[(y < 0) | (y >= num_classes) | (y != np.floor(y))]
+    if wrong.size:
+        raise ValueError(
+            "Targets must be class indices between 0 and `num_classes - 1 = "
+            f"{num_classes - 1}`. Received: {wrong[0]}."
+        )
