@@ -3,6 +3,7 @@
 import collections
 import hashlib
 import os
+import zipfile
 
 import numpy as np
 
@@ -20,8 +21,10 @@ def describe_litert(path):
     Returns:
         dictionary of `"format"`, `"bytes"`, `"inputs"` and `"outputs"` (name
         to type and shape, -1 where any size goes), `"operators"` (name to
-        how often, in all subgraphs) and `"subgraphs"`. A file of several
-        signatures has `"inputs"` and `"outputs"` named `SIGNATURE:NAME`.
+        how often, in all subgraphs), `"subgraphs"`, `"weights"`, the
+        smallest type that they are stored in, and `"files"`, the names of
+        what MediaPipe finds in it. A file of several signatures has
+        `"inputs"` and `"outputs"` named `SIGNATURE:NAME`.
 
     Raises:
         ImportError: if `ai-edge-litert` is not installed.
@@ -34,9 +37,18 @@ def describe_litert(path):
         "bytes": os.path.getsize(path),
         "inputs": _litert_shapes(model, "Inputs"),
         "outputs": _litert_shapes(model, "Outputs"),
+        "weights": weights_of(path, "litert")["quantization"],
         "subgraphs": model.SubgraphsLength(),
         "operators": dict(operators.most_common()),
+        "files": _appended_files(path),
     }
+
+
+def _appended_files(path):
+    if not zipfile.is_zipfile(path):
+        return []
+    with zipfile.ZipFile(path) as archive:
+        return archive.namelist()
 
 
 def weights_of(path, format_):

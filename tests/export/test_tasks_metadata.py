@@ -10,6 +10,7 @@ import pytest
 import contracts
 import keras_albert as ka
 from keras_albert.export import to_litert, verify
+from keras_albert.export.inspection import describe_litert
 
 pytest.importorskip("ai_edge_litert")
 pytestmark = pytest.mark.once
@@ -137,6 +138,13 @@ def test_metadata_by_mediapipes_schema(classifier, path):
         assert archive.read("labels.txt").decode().splitlines() == LABELS
         vocabulary = archive.read("spiece.model")
     assert vocabulary == classifier.preprocessor.tokenizer.proto
+
+
+def test_info_tells_of_the_files(path):
+    facts = describe_litert(path)
+    assert facts["files"] == ["spiece.model", "labels.txt"]
+    assert facts["weights"] == "float32"
+    assert facts["subgraphs"] == 1
 
 
 def test_weights_lie_where_runtimes_read_them(path):
