@@ -391,6 +391,23 @@ def test_models_of_others(tmp_path):
         to_litert("albert_huge", tmp_path / "model.tflite")
 
 
+def test_heads_that_a_file_would_not_have(make_classifier, tmp_path):
+    import keras
+
+    model = make_classifier(num_classes=2)
+    model.output_dense = keras.layers.Dense(2, name="mine")
+    with pytest.raises(ValueError, match="must be built.*mine"):
+        to_litert(model, tmp_path / "model.tflite")
+    model.output_dense.build((None, 16))
+    with pytest.raises(ValueError, match="must have the head of AlbertText"):
+        to_litert(model, tmp_path / "model.tflite")
+    with pytest.raises(ValueError, match="AlbertMultipleChoice"):
+        to_litert(
+            ka.AlbertMultipleChoice(model.backbone), tmp_path / "model.tflite"
+        )
+    assert not os.listdir(tmp_path)
+
+
 def test_paths_that_cannot_be_written(models, tmp_path):
     (tmp_path / "file").write_text("mine")
     model = models["one group"]
