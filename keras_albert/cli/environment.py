@@ -35,7 +35,7 @@ def check_backend():
 
 
 def print_any_text():
-    """Lets stdout take what its encoding lacks, as `\\xe9`, as stderr does."""
+    """Lets stdout escape what its encoding lacks, as stderr does."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
 
