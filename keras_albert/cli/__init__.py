@@ -10,6 +10,7 @@ from keras_albert.cli.environment import (
     check_backend,
     drop_results,
     flush_results,
+    print_any_text,
 )
 
 VERBS = {
@@ -44,6 +45,7 @@ def main(argv=None):
         when an exported file fails `verify`; 130 when interrupted.
     """
     _quiet_libraries()
+    print_any_text()
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
         code = _run(argv)

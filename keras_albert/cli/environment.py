@@ -34,6 +34,12 @@ def check_backend():
         )
 
 
+def print_any_text():
+    """Lets stdout escape what its encoding lacks, as stderr does."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def flush_results():
     """Writes out what was printed.
 

@@ -35,6 +35,24 @@ def read_preset_json(folder, name):
     return config
 
 
+def check_not_replaced(folder, before):
+    """Raises ValueError if a folder was saved anew while it was read.
+
+    What was read may then be the weights of one and the labels of the other.
+
+    Args:
+        folder: string, its path.
+        before: what `os.stat` said of it before.
+    """
+    if not os.path.exists(folder) or not os.path.samestat(
+        before, os.stat(folder)
+    ):
+        raise ValueError(
+            f"A preset must not be replaced while it is read. {folder!r} was; "
+            "load it again."
+        )
+
+
 @contextlib.contextmanager
 def damage_named(path, expected):
     """Names the file of a preset when it is not what it should be.

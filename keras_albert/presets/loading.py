@@ -30,7 +30,11 @@ from keras_albert.checkpoints.checkpoint import (
 )
 from keras_albert.checkpoints.names import TASK_PARTS, TASKS_WITHOUT_POOLER
 from keras_albert.checkpoints.reading import check_shards
-from keras_albert.presets.files import damage_named, read_preset_json
+from keras_albert.presets.files import (
+    check_not_replaced,
+    damage_named,
+    read_preset_json,
+)
 from keras_albert.presets.foreign import (
     is_foreign,
     open_checkpoint,
@@ -455,6 +459,7 @@ class TaskPresetMixin(PresetMixin):
             if "preprocessor" not in kwargs:
                 kwargs["preprocessor"] = cls.foreign_preprocessor(folder)
             return cls.from_checkpoint(checkpoint, load_weights, **kwargs)
+        before = os.stat(folder)
         dtype = {"dtype": kwargs.pop("dtype")} if "dtype" in kwargs else {}
         if "backbone" not in kwargs:
             kwargs["backbone"] = cls.backbone_cls.from_preset(
@@ -480,6 +485,7 @@ class TaskPresetMixin(PresetMixin):
             task = cls.from_config(cls.merge_preset_config(saved, kwargs))
         if load_weights:
             task.load_head(folder, same_task)
+        check_not_replaced(folder, before)
         return task
 
     @classmethod

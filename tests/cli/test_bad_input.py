@@ -1,6 +1,7 @@
 """Bad input gives one clear line, exit code 2, and nothing half-written."""
 
 import gzip
+import io
 import os
 import shutil
 import subprocess
@@ -237,6 +238,14 @@ def test_damaged_presets_are_one_line(model, capsys, tmp_path):
     for command in (["predict", str(folder), "x"], ["info", str(folder)]):
         assert main(command) == 2
         assert "task.weights.h5" in one_line(capsys)
+
+
+def test_stdout_of_few_characters(model, monkeypatch):
+    written = io.BytesIO()
+    stdout = io.TextIOWrapper(written, encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stdout)
+    assert main(["predict", model, "café"]) == 0
+    assert written.getvalue().endswith(b"\tcaf\\xe9\n")
 
 
 def test_stdout_that_takes_no_more(model):

@@ -206,6 +206,24 @@ def test_learning_rate_of_a_preset(preset, tmp_path):
         ka.AlbertBackbone.from_preset(folder)
 
 
+def test_a_preset_that_is_replaced_while_it_is_read(
+    classifier, tmp_path, monkeypatch
+):
+    folder = tmp_path / "preset"
+    classifier.save_to_preset(folder)
+    load = ka.AlbertTextClassifier.load_task_weights
+
+    def replace_and_load(self, path):
+        classifier.save_to_preset(folder)
+        load(self, path)
+
+    monkeypatch.setattr(
+        ka.AlbertTextClassifier, "load_task_weights", replace_and_load
+    )
+    with pytest.raises(ValueError, match="replaced while it is read"):
+        ka.AlbertTextClassifier.from_preset(folder)
+
+
 # === Full disks, links and what killed processes leave ===
 
 
