@@ -139,7 +139,7 @@ class AlbertBackbone(
             max_sequence_length=max_sequence_length,
             num_segments=num_segments,
         )
-        _check_rates(dropout=dropout, attention_dropout=attention_dropout)
+        check_rates(dropout=dropout, attention_dropout=attention_dropout)
         check_keywords(type(self).__name__, kwargs, ("name", "trainable"))
         if embedding_projection is None:
             projection = embedding_dim != hidden_dim
@@ -341,7 +341,8 @@ def _check_sizes(**sizes):
         )
 
 
-def _check_rates(**rates):
+def check_rates(**rates):
+    """Raises ValueError for rates of dropout that nothing can learn with."""
     for name, rate in rates.items():
         # A rate of 1 leaves nothing to train on.
         if not isinstance(rate, numbers.Real) or not 0 <= rate < 1:

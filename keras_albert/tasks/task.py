@@ -1,5 +1,7 @@
 """What all tasks have in common."""
 
+import numbers
+
 import keras
 import numpy as np
 from keras import tree
@@ -305,9 +307,10 @@ def number_of_classes(num_classes, labels):
                 "`num_classes` or `labels` must be given. Received neither; "
                 "pass `num_classes=1` for regression."
             )
-        if num_classes < 1:
+        if not isinstance(num_classes, numbers.Integral) or num_classes < 1:
             raise ValueError(
-                f"`num_classes` must be positive. Received: {num_classes}."
+                "`num_classes` must be a positive integer. Received: "
+                f"{num_classes!r}."
             )
         return num_classes
     if isinstance(labels, str):

@@ -5,7 +5,7 @@ import keras_nlp
 import numpy as np
 
 from keras_albert.layers.encoder import weight_initializer
-from keras_albert.models.backbone import AlbertBackbone
+from keras_albert.models.backbone import AlbertBackbone, check_rates
 from keras_albert.preprocessing.text_classifier import (
     AlbertTextClassifierPreprocessor,
 )
@@ -93,6 +93,12 @@ class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
                 "`multi_label=True` needs at least 2 classes. Received: "
                 f"num_classes={num_classes}."
             )
+        if labels is not None and num_classes < 2:
+            raise ValueError(
+                f"`labels` must name at least 2 classes. Received: {labels}; "
+                "pass `num_classes=1` for regression."
+            )
+        check_rates(dropout=dropout)
         self.check_parts(backbone, preprocessor)
 
         # === Layers ===
@@ -226,13 +232,20 @@ class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
             the class index when the model has no `labels`.
 
         Raises:
-            ValueError: if `texts` holds anything but texts or pairs.
+            ValueError: if `texts` holds anything but texts or pairs, or the
+                model's outputs are not finite.
         """
         texts, single = as_texts(texts)
         if not texts:
             return []
         outputs = self.predict_by_length(texts, batch_size=batch_size)
         rows = keras.ops.convert_to_numpy(self.probabilities(outputs))
+        if not np.isfinite(rows).all():
+            raise ValueError(
+                "The model's outputs must be finite. Some are not: its "
+                "weights are damaged, or no numbers since it was trained on "
+                "such; load or train it anew."
+            )
         results = [self._result(row, threshold) for row in rows]
         return results[0] if single else results
 

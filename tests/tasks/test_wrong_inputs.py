@@ -137,6 +137,29 @@ def test_dropout_rates(tiny, rate):
         ka.AlbertBackbone(**tiny, attention_dropout=rate)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_classes": 2.5}, "positive integer. Received: 2.5"),
+        ({"labels": []}, "at least 2 classes"),
+        ({"labels": ["a"]}, "at least 2 classes"),
+        ({"num_classes": 2, "dropout": 1.0}, "below 1"),
+    ],
+    ids=str,
+)
+def test_heads_that_nothing_fits(classifier, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        ka.AlbertTextClassifier(classifier.backbone, **arguments)
+
+
+def test_weights_that_are_no_numbers_give_no_label(preset):
+    broken = ka.AlbertTextClassifier.from_preset(preset)
+    kernel, bias = broken.output_dense.get_weights()
+    broken.output_dense.set_weights([kernel * np.nan, bias])
+    with pytest.raises(ValueError, match="outputs must be finite"):
+        broken.classify("text")
+
+
 def test_ranks_of_adapters(tiny):
     with pytest.raises(ValueError, match="positive integer. Received: 0"):
         ka.AlbertBackbone(**tiny).enable_lora(0)
