@@ -132,7 +132,11 @@ def collect(checkpoint, tensors, format_name, required=()):
     }
     dimensions = dimensions_of(config)
     dimensions["C"] = checkpoint.task_config.get("num_classes", 1)
-    knows_classes = "num_classes" in checkpoint.task_config
+    # One score a choice, where classes have no number.
+    knows_classes = (
+        "num_classes" in checkpoint.task_config
+        or checkpoint.task == "AlbertMultipleChoice"
+    )
     for format_key, tensor in tensors.items():
         name = names.get(format_key)
         if name is None:

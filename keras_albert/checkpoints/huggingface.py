@@ -176,7 +176,7 @@ def _task_of_weights(tensors):
 def _task_config(config, task, path):
     dropout = {"dropout": _classifier_dropout(config, path)}
     if task == "AlbertMultipleChoice":
-        return {**dropout, "num_classes": 1}
+        return dropout
     if task not in _WITH_LABELS:
         return {}
     labels = _labels(config, path)
