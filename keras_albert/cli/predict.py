@@ -1,10 +1,10 @@
 """Label texts with a model: label, score and text, tab-separated, a line."""
 
-import json
 import os
 import sys
 
 from keras_albert.cli.common import add_columns, load_classifier
+from keras_albert.cli.results import json_line, tab_line
 
 EXAMPLE = """keras-albert predict runs/intents/model "Wake me up at seven" """
 
@@ -45,7 +45,7 @@ def run(args):
 
 def _write(args, task, texts, file):
     results = task.classify(texts, batch_size=args.batch_size)
-    line = _json_line if args.json else _tab_line
+    line = json_line if args.json else tab_line
     for pair in zip(texts, results, strict=True):
         file.write(line(*pair) + "\n")
 
@@ -65,21 +65,3 @@ def _texts(args):
     from keras_albert.data.readers import read_rows
 
     return read_rows(args.data, args.text_column, args.pair_column).texts
-
-
-def _json_line(text, result):
-    several = {"labels": result} if isinstance(result, list) else result
-    return json.dumps({"text": text, **several}, ensure_ascii=False)
-
-
-def _tab_line(text, result):
-    results = result if isinstance(result, list) else [result]
-    labels = ",".join(_flat(str(item.get("label", ""))) for item in results)
-    scores = ",".join(f"{item['score']:.4f}" for item in results)
-    texts = [text] if isinstance(text, str) else text
-    return "\t".join([labels, scores, *map(_flat, texts)])
-
-
-def _flat(text):
-    # White space in it must not look like another field or line.
-    return " ".join(text.split())

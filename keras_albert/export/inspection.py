@@ -3,6 +3,7 @@
 import collections
 import hashlib
 import os
+import struct
 import zipfile
 
 import numpy as np
@@ -30,6 +31,18 @@ def describe_litert(path):
         ImportError: if `ai-edge-litert` is not installed.
         ValueError: if it is no LiteRT file.
     """
+    try:
+        facts = _litert_facts(path)
+    except (struct.error, IndexError, TypeError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"A LiteRT file must be whole. {path} is damaged; export it anew."
+        ) from error
+    if not facts["subgraphs"]:
+        raise ValueError(f"A LiteRT file must hold a model. {path} is empty.")
+    return facts
+
+
+def _litert_facts(path):
     model = _litert_model(path)
     operators = _litert_operators(model)
     return {

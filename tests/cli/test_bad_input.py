@@ -270,3 +270,19 @@ def test_every_verb_has_help_with_an_example(capsys):
     for verb in VERBS:
         assert main([verb, "--help"]) == 0
         assert f"keras-albert {verb}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "identifier"),
+        (b"\x1c\0\0\0TFL3", "damaged"),
+        (b"\0\0\0\0TFL3" + bytes(64), "empty"),
+    ],
+)
+def test_info_of_damaged_files(tmp_path, capsys, content, reason):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(content)
+    assert main(["info", str(path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert reason in line and str(path) in line
