@@ -8,8 +8,8 @@ from keras import ops
 class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):
     """Rises linearly from 0 to a peak, then falls linearly to 0.
 
-    The schedule of the original (`optimization.py`, google-research/albert:
-    `polynomial_decay` of power 1 with `num_warmup_steps`).
+    The usual form of the original's schedule, whose rate steps down at the
+    end of the warm-up: see `WarmupPolynomialDecay`.
 
     Args:
         peak: float, the highest learning rate.
@@ -54,4 +54,53 @@ class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):
             "peak": self.peak,
             "warmup_steps": self.warmup_steps,
             "total_steps": self.total_steps,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_albert")
+class WarmupPolynomialDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """The original's schedule: decay from the first step, warm-up before.
+
+    Source: google-research/albert `optimization.py`, `create_optimizer`. The
+    rate decays over all steps; during the warm-up it is, instead, the part
+    of `peak` that step by step is. The first step has the rate 0.
+
+    Args:
+        peak: float, the learning rate that decays.
+        steps: int, the step at which it is `end`.
+        warmup_steps: int, the steps that it rises for.
+        power: float, of the polynomial.
+        end: float, the last learning rate.
+
+    Raises:
+        ValueError: if the steps contradict each other.
+    """
+
+    def __init__(self, peak, steps, warmup_steps=0, power=1.0, end=0.0):
+        super().__init__()
+        if not 0 <= warmup_steps <= steps or steps < 1:
+            raise ValueError(
+                "`warmup_steps` must lie between 0 and `steps`. Received: "
+                f"warmup_steps={warmup_steps}, steps={steps}."
+            )
+        self.peak = peak
+        self.steps = steps
+        self.warmup_steps = warmup_steps
+        self.power = power
+        self.end = end
+
+    def __call__(self, step):
+        step = ops.cast(step, "float32")
+        left = 1.0 - ops.minimum(step, self.steps) / self.steps
+        rate = (self.peak - self.end) * ops.power(left, self.power) + self.end
+        rising = self.peak * step / max(self.warmup_steps, 1)
+        return ops.where(step < self.warmup_steps, rising, rate)
+
+    def get_config(self):
+        return {
+            "peak": self.peak,
+            "steps": self.steps,
+            "warmup_steps": self.warmup_steps,
+            "power": self.power,
+            "end": self.end,
         }
