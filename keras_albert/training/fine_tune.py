@@ -20,7 +20,7 @@ from keras_albert.training.run_folder import (
     PLOT_FILE,
     RunFolder,
 )
-from keras_albert.training.schedules import WarmupLinearDecay
+from keras_albert.optimizers.schedules import WarmupLinearDecay
 
 WEIGHT_DECAY = 0.01
 GLOBAL_CLIPNORM = 1.0

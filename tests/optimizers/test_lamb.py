@@ -64,7 +64,7 @@ def gradients_of_step(generator):
 
 @pytest.mark.parametrize("scheduled", [False, True], ids=["constant", "decay"])
 def test_agrees_with_the_original_over_50_steps(scheduled):
-    from keras_albert.training.schedules import WarmupPolynomialDecay
+    from keras_albert.optimizers.schedules import WarmupPolynomialDecay
 
     generator = np.random.default_rng(0)
     weights, variables = make_variables(generator)
