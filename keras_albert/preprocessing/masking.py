@@ -6,6 +6,7 @@ import tensorflow as tf
 from keras_albert.preprocessing.words import (
     ALONE,
     CONTINUES,
+    SPACE,
     ordinary_ids,
     word_roles,
 )
@@ -138,10 +139,15 @@ class WholeWordMasker:
 
     def _word_begins(self, token_ids, maskable):
         roles = tf.gather(self._roles, token_ids)
-        after = (roles == ALONE) | ~maskable
         # Nothing stands before the first token.
-        after = tf.pad(after[:, :-1], [[0, 0], [1, 0]], constant_values=True)
-        return maskable & ((roles != CONTINUES) | after)
+        after, bound = (
+            tf.pad(x[:, :-1], [[0, 0], [1, 0]], constant_values=first)
+            for x, first in (
+                ((roles == ALONE) | ~maskable, True),
+                ((roles == SPACE) & maskable, False),
+            )
+        )
+        return maskable & ((roles != CONTINUES) | after) & ~bound
 
     def _budget(self, token_ids, maskable):
         budgets = [self.slots(n) for n in range(token_ids.shape[1] + 1)]

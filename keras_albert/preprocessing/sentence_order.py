@@ -10,7 +10,8 @@ class SentenceOrderPairs:
     `create_instances_from_document` of google-research/albert.
 
     **What is drawn.** A document's segments (sentences or lines) are taken
-    together, from the first on, until they reach a target length:
+    together, from the first on, or, for half of the documents, from the last
+    one backwards, until they reach a target length:
     `sequence_length - 3` tokens, or, for a part of `short_rate` of all
     examples, a length drawn uniformly from 2 to one less. Such a chunk is
     divided between two of its segments, all divisions equally likely, into A
@@ -25,8 +26,11 @@ class SentenceOrderPairs:
 
     **Otherwise than the original.** B is never taken from another document
     (the original does that for chunks of one segment, and so teaches topics
-    in place of order). The target is drawn for each example, not once a
-    document, and short examples are cut down to it. All follows from `seed`.
+    in place of order). The segment that a chunk ends with is longer than
+    others, since it reaches the target: by going backwards half of the time,
+    neither lengths nor cuts tell which part was B. The target is drawn for
+    each example, not once a document, and short examples are cut down to it.
+    Everything follows from `seed`.
 
     Args:
         tokenizer: an `AlbertTokenizer`.
@@ -67,21 +71,46 @@ class SentenceOrderPairs:
     def __call__(self, token_ids, segment_lengths, seed):
         token_ids = tf.cast(token_ids, tf.int32)
         seeds = tf.random.split(tf.cast(seed, tf.int32), 6)
-        bounds = tf.pad(
-            tf.cumsum(tf.cast(segment_lengths, tf.int32)), [[1, 0]]
+        bounds = tf.pad(tf.cumsum(tf.cast(segment_lengths, tf.int32)), [[1, 0]])
+        backwards = tf.random.stateless_uniform([], seeds[5]) < 0.5
+        mirrored = tf.reverse(bounds[-1] - bounds, [0])
+        first, last, target = self._chunks(
+            tf.where(backwards, mirrored, bounds), seeds
         )
-        first, last, target = self._chunks(bounds, seeds)
+        segments = tf.size(segment_lengths)
+        first, last = (
+            tf.where(backwards, segments - last, first),
+            tf.where(backwards, segments - first, last),
+        )
         kept = tf.gather(bounds, last) - tf.gather(bounds, first) >= 2
         first, last, target = (
             tf.boolean_mask(x, kept) for x in (first, last, target)
         )
         start, middle, end = _divide(bounds, first, last, target, seeds)
+        return self.pack(token_ids, start, middle, end, target, seeds[4])
+
+    def pack(self, token_ids, start, middle, end, target, seed):
+        """Cuts pairs to their targets, swaps half of them, and packs them.
+
+        Args:
+            token_ids: `(tokens,)` int32 tensor, that all pairs come from.
+            start: `(pairs,)` int32 tensor, where A begins in it.
+            middle: `(pairs,)` int32 tensor, where A ends and B begins.
+            end: `(pairs,)` int32 tensor, where B ends.
+            target: `(pairs,)` int32 tensor, tokens that both have at most
+                together.
+            seed: `(2,)` int32 tensor.
+
+        Returns:
+            A dictionary, see the class.
+        """
+        cut_seed, swap_seed = tf.unstack(tf.random.split(seed, 2))
         a_start, a_length, b_start, b_length = _cut(
-            start, middle, end, target, seeds
+            start, middle, end, target, cut_seed
         )
-        swapped = tf.random.stateless_uniform(tf.shape(start), seeds[5]) < 0.5
+        swapped = tf.random.stateless_uniform(tf.shape(start), swap_seed) < 0.5
         return {
-            **self._pack(
+            **self._rows(
                 token_ids,
                 tf.where(swapped, b_start, a_start),
                 tf.where(swapped, b_length, a_length),
@@ -130,7 +159,7 @@ class SentenceOrderPairs:
         first = tf.ensure_shape(first, [None])
         return first, tf.gather(following, first), tf.gather(targets, first)
 
-    def _pack(self, token_ids, start_1, length_1, start_2, length_2):
+    def _rows(self, token_ids, start_1, length_1, start_2, length_2):
         """Rows of two stretches of the document each."""
         place = tf.range(self.sequence_length)[None]
         start_1, length_1, start_2, length_2 = (
@@ -172,19 +201,23 @@ def _divide(bounds, first, last, target, seeds):
     return start, tf.where(single, start + choice, between), end
 
 
-def _cut(start, middle, end, target, seeds):
+def _cut(start, middle, end, target, seed):
     """Starts and lengths of both parts, cut down to the target together."""
+    length_seed, front_seed = tf.unstack(tf.random.split(seed, 2))
     lengths = tf.stack([middle - start, end - middle])
-    half = target // 2
+    # The odd token is the one's or the other's: it must not tell them apart.
+    half = (target + _uniform(tf.fill(tf.shape(target), 2), length_seed)) // 2
     # The shorter one stays whole up to its half.
     a = tf.minimum(lengths[0], tf.maximum(target - half, target - lengths[1]))
     b = tf.minimum(lengths[1], target - a)
     kept = tf.stack([a, b])
-    front = _uniform(lengths - kept + 1, seeds[4])
+    front = _uniform(lengths - kept + 1, front_seed)
     return start + front[0], a, middle + front[1], b
 
 
 def _uniform(limit, seed):
     """Whole numbers from 0 to `limit - 1`, one for each limit."""
     drawn = tf.random.stateless_uniform(tf.shape(limit), seed)
-    return tf.minimum(tf.cast(drawn * tf.cast(limit, tf.float32), tf.int32), limit - 1)
+    return tf.minimum(
+        tf.cast(drawn * tf.cast(limit, tf.float32), tf.int32), limit - 1
+    )

@@ -6,7 +6,7 @@ import numpy as np
 import sentencepiece
 
 WORD_BOUNDARY = "▁"  # What SentencePiece makes of a space.
-CONTINUES, BEGINS, ALONE = 0, 1, 2
+CONTINUES, BEGINS, ALONE, SPACE = range(4)
 # Join what they stand between: "don't" is one word.
 _JOINERS = frozenset("'’ʼ\u200c\u200d")
 # Scripts that write no spaces between words, by the start of their
@@ -47,9 +47,9 @@ def word_role(piece):
         word before: letters, digits, marks, apostrophes.
     """
     text = piece.removeprefix(WORD_BOUNDARY)
-    if any(map(_is_unspaced, text)) or (
-        text and not any(map(_is_word_character, text))
-    ):
+    if not text:
+        return SPACE
+    if any(map(_is_unspaced, text)) or not any(map(_is_word_character, text)):
         return ALONE
     return BEGINS if text != piece else CONTINUES
 

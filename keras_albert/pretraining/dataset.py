@@ -1,10 +1,13 @@
 """From prepared shards to batches for pretraining, new in every epoch."""
 
 import dataclasses
+import math
 
+import numpy as np
 import tensorflow as tf
 
 from keras_albert.preprocessing.masking import WholeWordMasker
+from keras_albert.preprocessing.pretrainer import pretraining_batch
 from keras_albert.preprocessing.sentence_order import SentenceOrderPairs
 from keras_albert.pretraining.records import (
     PreparedDataset,
@@ -143,6 +146,22 @@ class PretrainingBatches:
         masked = self._masked(self._epoch(epoch).batch(self.batch_size))
         return masked.map(lambda batch, position: batch)
 
+    def first_examples(self, count):
+        """The first examples of the first epoch, kept in memory.
+
+        Args:
+            count: int, examples at most.
+
+        Returns:
+            A `tf.data.Dataset` of known size, as `one_epoch`.
+        """
+        taken = math.ceil(count / self.batch_size)
+        batches = list(self.one_epoch().take(taken).as_numpy_iterator())
+        arrays = tf.nest.map_structure(
+            lambda *parts: np.concatenate(parts)[:count], *batches
+        )
+        return tf.data.Dataset.from_tensor_slices(arrays).batch(self.batch_size)
+
     def _seed(self, epoch, use):
         seed = tf.constant([self.seed, self.process], tf.int32)
         for part in (epoch, use):
@@ -209,22 +228,9 @@ class PretrainingBatches:
             seed = tf.random.fold_in(
                 self._seed(position[0], _MASKS), tf.cast(position[1], tf.int32)
             )
-            token_ids = batch["token_ids"]
-            masked = self.masker(token_ids, seed)
-            inputs = {
-                "token_ids": masked["token_ids"],
-                "segment_ids": batch["segment_ids"],
-                "padding_mask": tf.cast(
-                    token_ids != self.pairs.pad_token_id, tf.int32
-                ),
-                "mask_positions": masked["mask_positions"],
-            }
-            targets = {"mlm": masked["mask_ids"], "sop": batch["sop"]}
-            weights = {
-                "mlm": masked["mask_weights"],
-                "sop": tf.ones_like(batch["sop"], tf.float32),
-            }
-            return (inputs, targets, weights), batch["position"][-1]
+            masked = self.masker(batch["token_ids"], seed)
+            examples = pretraining_batch(self.masker, batch, masked)
+            return examples, batch["position"][-1]
 
         return _parallel_map(batches, mask).prefetch(tf.data.AUTOTUNE)
 
