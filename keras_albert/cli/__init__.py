@@ -9,6 +9,7 @@ import traceback
 VERBS = {
     "quickstart": "fine-tune, export and compare on the sample data",
     "train": "fine-tune a model on labelled texts",
+    "pretrain": "pretrain a model on prepared data",
     "evaluate": "score a model on labelled texts",
     "predict": "label texts with a model",
     "export": "write a model as a file for a device or server",
@@ -45,7 +46,7 @@ def main(argv=None):
         return stop.code or 0
     except KeyboardInterrupt:
         hint = ""
-        if argv[:1] == ["train"]:
+        if argv[:1] in (["train"], ["pretrain"]):
             hint = " Add --resume to the same command to continue."
         print(f"keras-albert: interrupted.{hint}", file=sys.stderr)
         return 130
