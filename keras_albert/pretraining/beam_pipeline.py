@@ -17,6 +17,7 @@ import json
 import os
 import struct
 from collections.abc import Iterable, Iterator
+from typing import IO, cast
 
 import apache_beam as beam
 import numpy as np
@@ -175,7 +176,7 @@ class _Encode(beam.DoFn):
     def process(self, chunk: list[bytes]) -> Iterator:
         plan = self._plan
         counts: collections.Counter = collections.Counter()
-        shards = collections.defaultdict(bytearray)
+        shards: dict[int, bytearray] = collections.defaultdict(bytearray)
         digests, signatures = bytearray(), []
         for document in chunk:
             sentences = sentences_of(document, plan.text_format, counts)
@@ -239,14 +240,14 @@ class _WriteShard(beam.DoFn):
 
     def process(self, element: tuple[int, dict]) -> Iterator[dict]:
         index, groups = element
-        removed = set()
+        removed: set[bytes] = set()
         for digests in groups["removed"]:
             removed.update(
                 digests[i : i + 16] for i in range(0, len(digests), 16)
             )
         # Of copies the one whose segments come first stays.
         records = sorted(_records(groups["records"]))
-        counts = collections.Counter()
+        counts: collections.Counter = collections.Counter()
         content = io.BytesIO()
         former = None
         # Neither the time nor a name is in the file's header.
@@ -332,14 +333,16 @@ def is_local(path: str) -> bool:
     return "://" not in path
 
 
-def open_anywhere(path: str) -> io.BufferedIOBase:
+def open_anywhere(path: str) -> IO[bytes]:
     """Opens a file, local or not, uncompressed when it ends in `.gz`."""
     if is_local(path):
         return open_binary(path)
     file = FileSystems.open(
         path, compression_type=CompressionTypes.UNCOMPRESSED
     )
-    return gzip.open(file, "rb") if path.endswith(".gz") else file
+    if path.endswith(".gz"):
+        return cast(IO[bytes], gzip.open(file, "rb"))
+    return file
 
 
 def note_progress(path: str | None, amount: int) -> None:

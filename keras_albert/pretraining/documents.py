@@ -10,7 +10,7 @@ import gzip
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import IO
+from typing import IO, cast
 
 from keras_albert.pretraining.sentences import split_sentences
 
@@ -19,6 +19,8 @@ FORMATS = ("text", "jsonl")
 BLOCK_SIZE = 1 << 20
 # Bytes. A longer document is cut at a line: it would be one record.
 MAX_DOCUMENT_SIZE = 1 << 20
+# Bytes. A longer line is cut, between characters.
+MAX_LINE_SIZE = 1 << 20
 # Bytes at the beginning of a file in which a NUL tells that it is no text.
 _LOOKED_AT = 1 << 13
 
@@ -66,8 +68,8 @@ def text_files(files: Sequence[str | os.PathLike]) -> list[str]:
     """
     if isinstance(files, (str, os.PathLike)):
         files = [files]
-    found = []
-    for path in map(os.fspath, files):
+    found: list[str] = []
+    for path in [os.fspath(path) for path in files]:
         if os.path.isdir(path):
             for folder, folders, names in os.walk(path):
                 folders[:] = [n for n in folders if not n.startswith(".")]
@@ -85,7 +87,7 @@ def text_files(files: Sequence[str | os.PathLike]) -> list[str]:
     if not found:
         raise ValueError(
             "There must be at least one text file. Received: "
-            f"{', '.join(map(os.fspath, files)) or 'none'}, without files."
+            f"{', '.join(map(str, files)) or 'none'}, without files."
         )
     return sorted(dict.fromkeys(found))
 
@@ -93,7 +95,7 @@ def text_files(files: Sequence[str | os.PathLike]) -> list[str]:
 def open_binary(path: str) -> IO[bytes]:
     """Opens a local file, uncompressed when its name ends in `.gz`."""
     if path.endswith(".gz"):
-        return gzip.open(path, "rb")
+        return cast(IO[bytes], gzip.open(path, "rb"))
     return open(path, "rb")
 
 
@@ -110,7 +112,7 @@ def check_text(path: str, file: IO[bytes]) -> None:
     try:
         beginning = file.read(_LOOKED_AT)
     except (EOFError, OSError) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     if b"\0" in beginning:
         raise ValueError(
             f"Text files must be UTF-8 text. {path} is binary, or UTF-16; "
@@ -118,7 +120,8 @@ def check_text(path: str, file: IO[bytes]) -> None:
         )
 
 
-def _unreadable(path: str, error: Exception) -> ValueError:
+def unreadable(path: str, error: Exception) -> ValueError:
+    """What is raised when a file cannot be read to its end."""
     return ValueError(
         f"{path} must be readable, and whole when it is compressed. It is "
         f"not: {error}"
@@ -160,9 +163,27 @@ def read_chunks(
                     yield chunk
                     chunk, size = [], 0
     except (EOFError, OSError) as error:
-        raise _unreadable(block.path, error) from error
+        raise unreadable(block.path, error) from error
     if chunk:
         yield chunk
+
+
+def lines_of(file: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a file, the very long ones in parts."""
+    rest = b""
+    for line in iter(lambda: file.readline(MAX_LINE_SIZE), b""):
+        line = rest + line
+        rest = b""
+        if len(line) >= MAX_LINE_SIZE and not line.endswith(b"\n"):
+            # A character is not parted: it begins at the last byte that is
+            # none of its later ones.
+            cut = len(line) - 1
+            while cut > len(line) - 4 and line[cut] & 0xC0 == 0x80:
+                cut -= 1
+            line, rest = line[:cut], line[cut:]
+        yield line
+    if rest:
+        yield rest
 
 
 def _lines(block: Block, file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
@@ -170,8 +191,12 @@ def _lines(block: Block, file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
     offset = 0
     if block.start:
         file.seek(block.start - 1)
-        offset = block.start - 1 + len(file.readline())
-    for line in file:
+        offset = block.start - 1
+        for line in iter(lambda: file.readline(MAX_LINE_SIZE), b""):
+            offset += len(line)
+            if line.endswith(b"\n"):
+                break
+    for line in lines_of(file):
         yield offset, line
         offset += len(line)
 
@@ -224,16 +249,33 @@ def sentences_of(
         counts: To which `invalid_utf8_lines` and `invalid_json_lines` are
             added, lines that are left out.
     """
+    lines = line_texts(document, text_format, counts)
+    if text_format.sentence_per_line:
+        return lines
+    return [sentence for line in lines for sentence in split_sentences(line)]
+
+
+def line_texts(
+    content: bytes, text_format: TextFormat, counts: collections.Counter
+) -> list[str]:
+    """The lines of a document's text.
+
+    Args:
+        content: Its bytes.
+        text_format: How it is written.
+        counts: As for `sentences_of`.
+
+    Returns:
+        Lines without white space around them, none empty.
+    """
     if text_format.format == "jsonl":
-        text = _json_text(document, text_format.text_field, counts)
+        if content.isspace():
+            return []
+        text = _json_text(content, text_format.text_field, counts)
         lines = text.splitlines()
     else:
-        lines = _decode(document, counts)
-    if text_format.sentence_per_line:
-        return [line for line in map(str.strip, lines) if line]
-    return [
-        sentence for line in lines for sentence in split_sentences(line.strip())
-    ]
+        lines = _decode(content, counts)
+    return [line for line in map(str.strip, lines) if line]
 
 
 def _decode(document: bytes, counts: collections.Counter) -> list[str]:

@@ -96,6 +96,14 @@ class PreparedDataset:
         """
         return sum(getattr(shard, what) for shard in self.splits[split])
 
+    def summary(self) -> dict:
+        """The counts: what was read and left out, and each split's content."""
+        return self.report | {
+            f"{split}_{what}": self.count(split, what)
+            for split in SPLITS
+            for what in ("documents", "segments", "tokens", "bytes")
+        }
+
     def to_json(self) -> str:
         """The content of `dataset.json`."""
         content = {"format": _FORMAT, "format_version": FORMAT_VERSION}

@@ -13,6 +13,7 @@ from typing import TextIO
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners import PipelineRunner, create_runner
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
@@ -60,11 +61,11 @@ def run(
         beam_options = PipelineOptions(
             list(options), direct_num_workers=workers or _cores()
         )
-        used = FnApiRunner(_processes(plan.folder))
+        used: PipelineRunner = FnApiRunner(_processes(plan.folder))
     else:
         beam_options = PipelineOptions(list(options), runner=runner)
         try:
-            used = beam.runners.create_runner(runner)
+            used = create_runner(runner)
         except (ImportError, AttributeError, ValueError) as error:
             raise ValueError(
                 "`runner` must be one that Apache Beam has, such as "
