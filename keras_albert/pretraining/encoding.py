@@ -197,8 +197,13 @@ def serialize_document(
 
 def _field(number: int, content: bytes) -> bytes:
     """A field of a protocol buffer, length-delimited."""
-    key = bytes([number << 3 | 2])
-    return key + _varints(np.array([len(content)])) + content
+    head = bytearray([number << 3 | 2])
+    length = len(content)
+    while length > 0x7F:
+        head.append(length & 0x7F | 0x80)
+        length >>= 7
+    head.append(length)
+    return bytes(head) + content
 
 
 def _varints(values: np.ndarray) -> bytes:

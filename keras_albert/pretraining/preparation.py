@@ -2,9 +2,11 @@
 
 import contextlib
 import dataclasses
+import logging
 import os
 import shutil
 import sys
+import uuid
 from collections.abc import Iterator, Sequence
 from typing import TextIO
 
@@ -26,8 +28,8 @@ from keras_albert.pretraining.records import (
     write_dataset,
 )
 
-# Files that are not finished: no reader looks here.
-PARTIAL_FOLDER = ".partial"
+# Of folders with files that are not finished: no reader looks there.
+PARTIAL_FOLDER = ".partial-"
 _BYTES_OF_TEXT_A_SHARD = 4 << 20
 _MOST_SHARDS = 1024
 _COMPRESSION = 3  # Of text by gzip, about.
@@ -149,8 +151,11 @@ def prepare_pretraining(
     spm = read_vocabulary(vocabulary)
     sizes = _sizes(files, pipeline_module)
     output = os.fspath(output)
-    with _exclusive(output, overwrite, pipeline_module) as folder:
-        plan = _plan(folder, sizes, spm, settings, seed, runner)
+    with _exclusive(output, overwrite, pipeline_module) as (
+        folder,
+        partial,
+    ):
+        plan = _plan(partial, sizes, spm, settings, seed, runner)
         text_size = sum(
             size * (_COMPRESSION if path.endswith(".gz") else 1)
             for path, size in sizes.items()
@@ -162,16 +167,20 @@ def prepare_pretraining(
 
 
 def _import_beam():
+    # It warns of clouds' client libraries that are not there.
+    logging.disable(logging.WARNING)
     try:
         import apache_beam  # noqa: F401
         import google_crc32c  # noqa: F401
+
+        from keras_albert.pretraining import beam_pipeline
     except ImportError as error:
         raise ImportError(
             "Preparing data for pretraining needs Apache Beam. Install it: "
             "`pip install keras-albert[beam]`."
         ) from error
-    from keras_albert.pretraining import beam_pipeline
-
+    finally:
+        logging.disable(logging.NOTSET)
     return beam_pipeline
 
 
@@ -201,7 +210,7 @@ def _sizes(files, beam_pipeline) -> dict[str, int]:
 
 
 @contextlib.contextmanager
-def _exclusive(output, overwrite, beam_pipeline) -> Iterator[str]:
+def _exclusive(output, overwrite, beam_pipeline) -> Iterator[tuple[str, str]]:
     """Holds the output folder, with an empty one for unfinished files."""
     systems = beam_pipeline.FileSystems
     with contextlib.ExitStack() as stack:
@@ -213,12 +222,13 @@ def _exclusive(output, overwrite, beam_pipeline) -> Iterator[str]:
                 f"The output folder must not hold prepared data. {output} "
                 "does; choose another one, or give --overwrite."
             )
-        partial = systems.join(output, PARTIAL_FOLDER)
-        if systems.exists(partial):
-            systems.delete([partial])  # Of a run that was interrupted.
+        # A new name a run: what is left of the workers of one that was
+        # killed does not write into this one's.
+        partial = systems.join(output, PARTIAL_FOLDER + uuid.uuid4().hex)
+        _remove_partial_folders(output, beam_pipeline)
         systems.mkdirs(partial)
         try:
-            yield output
+            yield output, partial
         finally:
             if beam_pipeline.is_local(output):
                 shutil.rmtree(partial, ignore_errors=True)
@@ -226,8 +236,17 @@ def _exclusive(output, overwrite, beam_pipeline) -> Iterator[str]:
                 systems.delete([partial])
 
 
-def _plan(folder, sizes, vocabulary, settings, seed, runner):
-    from keras_albert.pretraining.beam_pipeline import FileSystems, Plan
+def _remove_partial_folders(output, beam_pipeline) -> None:
+    """Removes what runs that were interrupted have left."""
+    if not beam_pipeline.is_local(output):
+        return  # Without a lock, it may be another run's.
+    for entry in list(os.scandir(output)):
+        if entry.is_dir() and entry.name.startswith(PARTIAL_FOLDER):
+            shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def _plan(partial, sizes, vocabulary, settings, seed, runner):
+    from keras_albert.pretraining.beam_pipeline import Plan
 
     count = settings.shards or min(
         -(-sum(sizes.values()) // _BYTES_OF_TEXT_A_SHARD), _MOST_SHARDS
@@ -235,7 +254,6 @@ def _plan(folder, sizes, vocabulary, settings, seed, runner):
     dev_count = 0
     if settings.dev_fraction:
         dev_count = max(round(count * settings.dev_fraction), 1)
-    partial = FileSystems.join(folder, PARTIAL_FOLDER)
     return Plan(
         blocks=tuple(
             block
@@ -324,7 +342,13 @@ def _finish(folder, report, plan, vocabulary, settings, seed):
         settings=dataclasses.asdict(settings),
         report=counts,
     )
-    _put_in_place(dataset, plan.folder)
+    try:
+        _put_in_place(dataset, plan.folder)
+    except OSError as error:
+        raise OSError(
+            f"{folder} must be writable, and its disk have room. The data "
+            f"could not be put there: {error}"
+        ) from error
     return dataset
 
 

@@ -24,7 +24,7 @@ from keras_albert.pretraining.beam_pipeline import (
     read_progress,
 )
 
-_WORKER = "apache_beam.runners.worker.sdk_worker_main"
+_WORKER = "keras_albert.pretraining.worker"
 _SECONDS_BETWEEN_LINES = 10.0
 _SECONDS_BETWEEN_LOOKS = 0.5
 
@@ -83,7 +83,7 @@ def run(
 def _processes(folder: str) -> SubprocessSDKEnvironment:
     """What `direct_running_mode` calls `multi_processing`, less talkative."""
     # Beam gives this to a shell.
-    command = [sys.executable, "-m", _WORKER]
+    command = [sys.executable, "-m", _WORKER, str(os.getpid())]
     log = os.path.join(folder, "workers.log")
     return SubprocessSDKEnvironment.from_command_string(
         f"exec {shlex.join(command)} 2>>{shlex.quote(log)}"
