@@ -25,8 +25,9 @@ from keras_albert.pretraining.beam_pipeline import (
 )
 
 _WORKER = "keras_albert.pretraining.worker"
+_THREAD_OF_A_WORKER = "run_worker"
 _SECONDS_BETWEEN_LINES = 10.0
-_SECONDS_BETWEEN_LOOKS = 0.5
+_SECONDS_BETWEEN_LOOKS = 0.2
 
 
 def run(
@@ -74,16 +75,56 @@ def run(
     pipeline = beam.Pipeline(runner=used, options=beam_options)
     build(pipeline, plan)
     with _Progress(plan.progress_file, text_size, stream), _workers_find_us():
-        result = pipeline.run()
-        result.wait_until_finish()
+        _run_to_end(pipeline)
     with FileSystems.open(FileSystems.join(plan.folder, REPORT_FILE)) as file:
         return json.loads(file.read())
+
+
+def _run_to_end(pipeline: beam.Pipeline) -> None:
+    """Runs a pipeline, and does not wait for workers that have died.
+
+    Apache Beam would, for ever: this thread looks after its threads.
+    """
+    failures: list[BaseException] = []
+    deaths: list[str] = []
+
+    def run() -> None:
+        try:
+            pipeline.run().wait_until_finish()
+        except BaseException as error:
+            failures.append(error)
+
+    def note_death(arguments) -> None:
+        if arguments.thread is not None and (
+            arguments.thread.name == _THREAD_OF_A_WORKER
+        ):
+            deaths.append(str(arguments.exc_value))
+        else:
+            former(arguments)
+
+    former = threading.excepthook
+    threading.excepthook = note_death
+    thread = threading.Thread(target=run, daemon=True)
+    try:
+        thread.start()
+        while thread.is_alive() and not deaths:
+            thread.join(_SECONDS_BETWEEN_LOOKS)
+    finally:
+        threading.excepthook = former
+    if failures:
+        raise failures[0]
+    if deaths:
+        raise OSError(
+            "All worker processes must run to the end. One was stopped "
+            f"({deaths[0]}), perhaps for want of memory; run again with fewer "
+            "--workers or on a larger machine."
+        )
 
 
 def _processes(folder: str) -> SubprocessSDKEnvironment:
     """What `direct_running_mode` calls `multi_processing`, less talkative."""
     # Beam gives this to a shell.
-    command = [sys.executable, "-m", _WORKER, str(os.getpid())]
+    command = [sys.executable, "-m", _WORKER, str(os.getpid()), folder]
     log = os.path.join(folder, "workers.log")
     return SubprocessSDKEnvironment.from_command_string(
         f"exec {shlex.join(command)} 2>>{shlex.quote(log)}"
