@@ -96,6 +96,21 @@ class PreparedDataset:
         """
         return sum(getattr(shard, what) for shard in self.splits[split])
 
+    def summary(self) -> dict:
+        """The counts: what was read and left out, and each split's content."""
+        return self.report | {
+            f"{split}_{what}": self.count(split, what)
+            for split in SPLITS
+            for what in ("documents", "segments", "tokens", "bytes")
+        }
+
+    def to_json(self) -> str:
+        """The content of `dataset.json`."""
+        content = {"format": _FORMAT, "format_version": FORMAT_VERSION}
+        content |= dataclasses.asdict(self)
+        del content["folder"]
+        return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
     def check_vocabulary(self, model: bytes) -> None:
         """Checks that the data was tokenized with this vocabulary.
 
@@ -185,15 +200,11 @@ def write_dataset(dataset: PreparedDataset) -> None:
     Args:
         dataset: The description; its shards are in the folder already.
     """
-    content = {"format": _FORMAT, "format_version": FORMAT_VERSION}
-    content |= dataclasses.asdict(dataset)
-    del content["folder"]
     with (
         whole_file(os.path.join(dataset.folder, DATASET_FILE)) as partial,
         open(partial, "w", encoding="utf-8") as file,
     ):
-        json.dump(content, file, indent=1, ensure_ascii=False)
-        file.write("\n")
+        file.write(dataset.to_json())
 
 
 def parse_document(record):
