@@ -1,6 +1,6 @@
-"""A pretraining step with the data pipeline and with one cached batch.
+r"""A pretraining step with the data pipeline and with one cached batch.
 
-    KERAS_BACKEND=jax python benchmarks/pretraining_step.py DATA \\
+    KERAS_BACKEND=jax python benchmarks/pretraining_step.py DATA \
         --vocabulary vocabulary.spm
 
 DATA is a folder of `keras-albert prepare-pretraining`. The model has the

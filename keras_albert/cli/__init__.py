@@ -9,7 +9,6 @@ import traceback
 VERBS = {
     "quickstart": "fine-tune, export and compare on the sample data",
     "train": "fine-tune a model on labelled texts",
-    "pretrain": "pretrain a model on prepared data",
     "evaluate": "score a model on labelled texts",
     "predict": "label texts with a model",
     "export": "write a model as a file for a device or server",
@@ -17,6 +16,7 @@ VERBS = {
     "convert": "bring a checkpoint from or to another library",
     "train-vocab": "make a vocabulary from text",
     "prepare-pretraining": "tokenize text to pretrain on",
+    "pretrain": "pretrain a model on prepared data",
     "info": "tell what is in a model or an exported file",
 }
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

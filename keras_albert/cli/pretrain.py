@@ -42,6 +42,7 @@ def add_arguments(parser):
     add("--warmup", type=float, default=0.05, help="part of the steps [0.05]")
     add("--dtype", metavar="P", help="such as mixed_bfloat16 [float32]")
     add("--rematerialize", action="store_true", help="less memory, slower")
+    add("--jit-compile", action="store_true", default=None, help="by XLA")
     add("--resume", action="store_true", help="continue if interrupted")
 
 
@@ -68,6 +69,7 @@ def run(args):
         warmup=args.warmup,
         dtype=args.dtype,
         rematerialize=args.rematerialize,
+        jit_compile=args.jit_compile,
         seed=args.seed,
         resume=args.resume,
     )

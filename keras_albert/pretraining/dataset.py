@@ -163,7 +163,9 @@ class PretrainingBatches:
         return tf.data.Dataset.from_tensor_slices(arrays).batch(self.batch_size)
 
     def _seed(self, epoch, use):
-        seed = tf.constant([self.seed, self.process], tf.int32)
+        # The files' order is that of all processes, who share documents out.
+        process = 0 if use == _FILES else self.process
+        seed = tf.constant([self.seed, process], tf.int32)
         for part in (epoch, use):
             seed = tf.random.fold_in(seed, tf.cast(part, tf.int32))
         return seed

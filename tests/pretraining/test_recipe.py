@@ -11,12 +11,13 @@ import keras
 import numpy as np
 import pytest
 
+import contracts
 import keras_albert as ka
 from keras_albert.cli import main
-from keras_albert.pretraining import recipe
-from keras_albert.pretraining.checkpoint import Checkpoint
-from keras_albert.pretraining.recipe import pretrain
 from keras_albert.presets.locking import locked_folder
+from keras_albert.pretraining.checkpoint import Checkpoint
+from keras_albert.pretraining.optimization import make_optimizer
+from keras_albert.pretraining.recipe import pretrain
 
 SIZES = {
     "hidden_dim": 16,
@@ -153,7 +154,7 @@ def test_killed_at_any_moment_and_resumed(
     assert not [p for p in tmp_path.iterdir() if p.suffix == ".partial"]
 
 
-def test_accumulated_gradients_equal_one_batch(prepared, vocabulary, tokenizer):
+def test_accumulated_gradients_equal_one_batch():
     """Of batches with equally many masks: their means are means of all."""
     generator = np.random.default_rng(0)
     inputs = {
@@ -173,8 +174,11 @@ def test_accumulated_gradients_equal_one_batch(prepared, vocabulary, tokenizer):
                     "accumulate": parts}  # fmt: skip
         keras.utils.set_random_seed(0)
         model = ka.AlbertPretrainer(ka.AlbertBackbone(60, **SIZES))
+        # Gradients well above the optimizer's epsilon.
+        contracts.randomize(model, seed=3)
+        before = model.get_weights()
         model.compile(
-            recipe._optimizer(settings, 0.01),
+            make_optimizer(settings, 0.01),
             run_eagerly=keras.backend.backend() == "tensorflow",
         )
         for _ in range(2):
@@ -188,6 +192,8 @@ def test_accumulated_gradients_equal_one_batch(prepared, vocabulary, tokenizer):
         weights[parts] = model.get_weights()
     for one, two in zip(*weights.values(), strict=True):
         np.testing.assert_allclose(one, two, atol=2e-6)
+    changes = zip(before, weights[2], strict=True)
+    assert max(np.abs(x - y).max() for x, y in changes) > 1e-3
 
 
 @pytest.mark.parametrize(
