@@ -93,6 +93,7 @@ def pretrain(
             (with loss scaling). Keras's default by default.
         rematerialize: bool. Whether the encoder's layers are computed again
             for the gradient in place of kept: less memory, a third slower.
+            On TensorFlow only without dropout.
         jit_compile: bool. Whether XLA compiles the step. `None`: on JAX only.
             On TensorFlow it takes a minute to begin with.
         seed: int, of weights, data and dropout.
@@ -175,6 +176,16 @@ def _check(settings):
         raise ValueError(
             f"`optimizer` must be one of {', '.join(OPTIMIZERS)}. Received: "
             f"{settings['optimizer']!r}."
+        )
+    if (
+        settings["rematerialize"]
+        and settings["dropout"]
+        and settings["backend"] == "tensorflow"
+    ):
+        raise ValueError(
+            "`dropout` must be 0 with `rematerialize` on TensorFlow, where "
+            "layers would drop others when they are computed again. Received: "
+            f"dropout={settings['dropout']}; leave one out, or use JAX."
         )
     if not 0.0 <= settings["warmup"] <= 1.0:
         raise ValueError(

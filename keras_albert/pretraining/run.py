@@ -64,17 +64,17 @@ class PretrainingRun:
     def _model(self, tokenizer):
         settings = self.settings
         keras.utils.set_random_seed(settings["seed"])
-        with contextlib.ExitStack() as stack:
-            if settings["rematerialize"]:
-                stack.enter_context(_remat_scope(settings["sizes"]))
-            backbone = AlbertBackbone(
-                vocabulary_size=tokenizer.vocabulary_size(),
-                max_sequence_length=max(512, settings["sequence_length"]),
-                dropout=settings["dropout"],
-                attention_dropout=settings["dropout"],
-                dtype=settings["dtype"],
-                **settings["sizes"],
-            )
+        backbone = AlbertBackbone(
+            vocabulary_size=tokenizer.vocabulary_size(),
+            max_sequence_length=max(512, settings["sequence_length"]),
+            dropout=settings["dropout"],
+            attention_dropout=settings["dropout"],
+            dtype=settings["dtype"],
+            **settings["sizes"],
+        )
+        for group in backbone.transformer_layers:
+            for layer in group:
+                layer.rematerialize = settings["rematerialize"]
         model = AlbertPretrainer(
             backbone,
             preprocessor=AlbertPretrainerPreprocessor(
@@ -245,19 +245,6 @@ class PretrainingRun:
             json.dump(metrics, file, indent=1)
             file.write("\n")
         return metrics
-
-
-def _remat_scope(sizes):
-    groups = sizes.get("num_groups", 1)
-    inner_layers = sizes.get("num_inner_repetitions", 1)
-    return keras.RematScope(
-        mode="list_of_layers",
-        layer_names=[
-            f"group_{group}_inner_layer_{inner}"
-            for group in range(groups)
-            for inner in range(inner_layers)
-        ],
-    )
 
 
 def _file(folder, name):

@@ -190,17 +190,21 @@ def test_accumulated_gradients_equal_one_batch():
                     {name: value[rows_] for name, value in targets.items()},
                 )
         weights[parts] = model.get_weights()
+    largest = max(
+        np.abs(x - y).max() for x, y in zip(before, weights[1], strict=True)
+    )
+    assert largest > 1e-3
+    # LAMB divides small gradients by small roots: rounding shows, but next to
+    # the step that was taken it is nothing.
     for one, two in zip(*weights.values(), strict=True):
-        np.testing.assert_allclose(one, two, atol=2e-6)
-    changes = zip(before, weights[2], strict=True)
-    assert max(np.abs(x - y).max() for x, y in changes) > 1e-3
+        np.testing.assert_allclose(one, two, atol=0.01 * largest, rtol=0)
 
 
 @pytest.mark.parametrize(
     "options",
     [
         {"dtype": "mixed_bfloat16", "optimizer": "lamb", "accumulate": 2},
-        {"dtype": "mixed_float16", "rematerialize": True},
+        {"dtype": "mixed_float16"},
     ],
 )
 def test_options(run, tmp_path, options):
@@ -209,10 +213,21 @@ def test_options(run, tmp_path, options):
     assert metrics["dtype"] == options["dtype"]
 
 
-def test_rematerialized_layers_compute_the_same(run, whole, tmp_path):
-    metrics = run(tmp_path, steps=9, rematerialize=True, dropout=0.0)
-    other = run(tmp_path / "kept", steps=9, dropout=0.0)
-    assert metrics["loss"] == pytest.approx(other["loss"], rel=1e-4)
+def test_rematerialized_layers_compute_the_same(run, tmp_path):
+    kept, again = (
+        run(
+            tmp_path / str(rematerialize),
+            steps=2,
+            checkpoint_every=2,
+            dropout=0.0,
+            rematerialize=rematerialize,
+        )
+        for rematerialize in (False, True)
+    )
+    assert again["val_loss"] == pytest.approx(kept["val_loss"], rel=1e-6)
+    if keras.backend.backend() == "tensorflow":
+        with pytest.raises(ValueError, match="dropout"):
+            run(tmp_path / "dropout", rematerialize=True)
 
 
 def test_a_lost_run_stops_and_keeps_its_checkpoint(run, tmp_path):
