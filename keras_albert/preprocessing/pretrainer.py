@@ -35,7 +35,8 @@ class AlbertPretrainerPreprocessor(
 
     Call arguments:
         x: a tuple of two strings, or of two lists or tensors of strings: the
-            texts and what follows each.
+            texts and what follows each. As `y` the second is understood, too,
+            so that `fit(first_texts, following_texts)` works.
 
     Returns:
         A tuple of inputs, targets and sample weights, dictionaries as
@@ -88,6 +89,9 @@ class AlbertPretrainerPreprocessor(
         super().build(input_shape)
 
     def call(self, x, y=None, sample_weight=None):
+        if y is not None:
+            # KerasHub takes a tuple apart, as texts and their targets.
+            x = (x, y)
         if not isinstance(x, (tuple, list)) or len(x) != 2:
             raise ValueError(
                 "`x` must be a tuple of two texts, or of two lists of texts: "

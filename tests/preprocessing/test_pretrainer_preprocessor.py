@@ -62,11 +62,7 @@ def test_drawn_anew_at_each_call_and_alike_in_each_instance(make):
 def test_pipelines_and_single_pairs(make):
     dataset = tf.data.Dataset.from_tensor_slices((FIRST, SECOND))
     preprocessor = make()
-    (batch,) = (
-        dataset.batch(80)
-        .map(lambda x, y: preprocessor((x, y)))
-        .as_numpy_iterator()
-    )
+    (batch,) = dataset.batch(80).map(preprocessor).as_numpy_iterator()
     tf.nest.map_structure(
         np.testing.assert_array_equal, batch, make()((FIRST, SECOND))
     )
