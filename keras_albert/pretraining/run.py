@@ -140,7 +140,9 @@ class PretrainingRun:
             return
         self.feed = self.shown.feed = Feed(self.train, self.feed.position)
         began = keras.callbacks.LambdaCallback(
-            on_epoch_begin=self._begin_interval, on_epoch_end=self._end_interval
+            on_epoch_begin=self._begin_interval,
+            on_train_batch_begin=self._begin_batch,
+            on_epoch_end=self._end_interval,
         )
         try:
             # KerasHub's own `fit` takes no generators, which have no
@@ -163,9 +165,13 @@ class PretrainingRun:
 
     def _begin_interval(self, interval, logs):
         self._began, self._tokens = time.perf_counter(), self.feed.tokens
-        if keras.backend.backend() == "torch":
+
+    def _begin_batch(self, batch, logs=None):
+        if batch == 0 and keras.backend.backend() == "torch":
             # Dropout there draws from the process's generator, while
-            # elsewhere its state is among the model's variables.
+            # elsewhere its state is among the model's variables. Torch's
+            # loader draws from it, too, when `fit` asks for the first batch.
+            interval = len(self.history)
             keras.utils.set_random_seed(self.settings["seed"] + interval)
 
     def _end_interval(self, interval, logs):
