@@ -15,6 +15,7 @@ _PUBLIC_NAMES = {
     "AlbertMaskedLM": "keras_albert.tasks.masked_lm",
     "AlbertMultipleChoice": "keras_albert.tasks.multiple_choice",
     "AlbertPretrainer": "keras_albert.tasks.pretrainer",
+    "AlbertPretrainerPreprocessor": "keras_albert.preprocessing.pretrainer",
     "AlbertQuestionAnswerer": "keras_albert.tasks.question_answerer",
     "AlbertTextClassifier": "keras_albert.tasks.text_classifier",
     "AlbertTextClassifierPreprocessor": (

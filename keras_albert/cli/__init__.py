@@ -21,6 +21,9 @@ VERBS = {
     "export": "write a model as a file for a device or server",
     "verify": "compare an exported file with its model",
     "convert": "bring a checkpoint from or to another library",
+    "train-vocab": "make a vocabulary from text",
+    "prepare-pretraining": "tokenize text to pretrain on",
+    "pretrain": "pretrain a model on prepared data",
     "info": "tell what is in a model or an exported file",
 }
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -55,7 +58,7 @@ def main(argv=None):
         return stop.code or 0
     except KeyboardInterrupt:
         hint = ""
-        if argv[:1] == ["train"]:
+        if argv[:1] in (["train"], ["pretrain"]):
             hint = " Add --resume to the same command to continue."
         print(f"keras-albert: interrupted.{hint}", file=sys.stderr)
         return 130
@@ -82,13 +85,15 @@ def _run(argv):
         description="ALBERT from raw text to phone.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="verbs:\n"
-        + "\n".join(f"  {verb:<12}{text}" for verb, text in VERBS.items())
+        + "\n".join(f"  {verb:<20}{text}" for verb, text in VERBS.items())
         + "\n\nEach verb has --help with an example.",
     )
     parser.add_argument("--version", action="store_true", help="print it")
     parser.add_argument("verb", choices=VERBS, metavar="VERB", help="see below")
     verb = parser.parse_args(argv[:1]).verb
-    module = importlib.import_module(f"keras_albert.cli.{verb}")
+    module = importlib.import_module(
+        f"keras_albert.cli.{verb.replace('-', '_')}"
+    )
     parser = _Parser(
         prog=f"keras-albert {verb}",
         description=module.__doc__,
@@ -97,8 +102,9 @@ def _run(argv):
     )
     module.add_arguments(parser)
     args = parser.parse_args(argv[1:])
-    check_backend()
-    _import_tensorflow()
+    if getattr(module, "USES_TENSORFLOW", True):
+        check_backend()
+        _import_tensorflow()
     return module.run(args) or 0
 
 

@@ -90,6 +90,24 @@ def print_failure(error):
     return 1
 
 
+def add_text_format(parser):
+    """Adds `--format` and `--text-field`, of raw text."""
+    add = parser.add_argument
+    add(
+        "--format",
+        choices=("text", "jsonl"),
+        default="text",
+        help="text: a paragraph or sentence a line, blank lines between "
+        "documents; jsonl: a document a line [text]",
+    )
+    add(
+        "--text-field",
+        default="text",
+        metavar="NAME",
+        help="of the JSON lines [text]",
+    )
+
+
 def load_classifier(path):
     """Loads a fine-tuned classifier.
 

@@ -125,6 +125,9 @@ class AlbertEncoderLayer(keras.layers.Layer):
         self.dropout = dropout
         self.attention_dropout = attention_dropout
         self.layer_norm_epsilon = layer_norm_epsilon
+        # Whether training computes the block again for the gradient, in place
+        # of keeping what is in it. Not part of the configuration.
+        self.rematerialize = False
 
     def build(self, input_shape):
         hidden_dim = input_shape[-1]
@@ -183,11 +186,15 @@ class AlbertEncoderLayer(keras.layers.Layer):
         shape = ops.shape(inputs)
         if padding_mask is None:
             padding_mask = ops.ones(shape[:2], dtype="int32")
-        x = self.transform(
+
+        def transform(x, bias):
+            return self.transform(x, shape[1], bias, training=training)
+
+        if training and self.rematerialize:
+            transform = keras.remat(transform)
+        x = transform(
             ops.reshape(inputs, (-1, self.hidden_dim)),
-            shape[1],
             attention_bias(padding_mask),
-            training=training,
         )
         return ops.reshape(x, shape)
 

@@ -1,11 +1,11 @@
 """Training of a SentencePiece vocabulary on text files."""
 
+import collections
 import contextlib
-import gzip
+import dataclasses
 import io
 import os
 import pathlib
-import random
 import re
 import string
 from collections.abc import Iterator, Sequence
@@ -17,6 +17,8 @@ from keras_albert.preprocessing.normalizer import (
     normalize_text,
     round_scores,
 )
+from keras_albert.pretraining.documents import TextFormat
+from keras_albert.pretraining.sampling import sample_lines
 
 _PAD, _UNKNOWN = "<pad>", "<unk>"
 # Text cannot produce these; they take the ids 2, 3 and 4.
@@ -38,9 +40,59 @@ _REQUIRED_CHARACTERS = "".join(
 _NUM_THREADS = 4
 # Bytes. SentencePiece leaves longer lines out, without a word.
 _MAX_LINE_LENGTH = 1 << 24
+# Of the report.
+_LINES_MEASURED = 10_000
+
+
+@dataclasses.dataclass(frozen=True)
+class VocabularyReport:
+    """How a new vocabulary fits the text that it was made from.
+
+    Attributes:
+        path: Of the model file.
+        vocabulary_size: Number of pieces.
+        lines_read: Lines of text in the files.
+        lines_used: Lines that were chosen to train on.
+        bytes_read: Bytes of text in the files, uncompressed.
+        invalid_utf8_lines: Lines left out because they are not UTF-8.
+        invalid_json_lines: Lines left out because they are no JSON object
+            with the text field.
+        character_coverage: Share of the characters, white space aside and
+            after folding, that the vocabulary has.
+        unknown_rate: Share of `<unk>` among the tokens.
+        characters_per_token: Mean number, white space aside.
+
+    The last three are measured on at most 10,000 of the lines used.
+    """
+
+    path: str
+    vocabulary_size: int
+    lines_read: int
+    lines_used: int
+    bytes_read: int
+    invalid_utf8_lines: int
+    invalid_json_lines: int
+    character_coverage: float
+    unknown_rate: float
+    characters_per_token: float
 
 
 def train_vocabulary(
+    files: Sequence[str | os.PathLike],
+    vocabulary_size: int,
+    output_path: str | os.PathLike,
+    **options,
+) -> pathlib.Path:
+    """Trains a vocabulary as `train_and_report` does; takes what that takes.
+
+    Returns:
+        `output_path`.
+    """
+    report = train_and_report(files, vocabulary_size, output_path, **options)
+    return pathlib.Path(report.path)
+
+
+def train_and_report(
     files: Sequence[str | os.PathLike],
     vocabulary_size: int,
     output_path: str | os.PathLike,
@@ -49,20 +101,22 @@ def train_vocabulary(
     strip_accents: bool = True,
     seed: int = 0,
     max_sentences: int = 1_000_000,
-) -> pathlib.Path:
+    max_bytes: int = 100_000_000,
+    text_format: TextFormat | None = None,
+) -> VocabularyReport:
     """Trains ALBERT's kind of SentencePiece vocabulary on text files.
 
     A unigram model with the settings and the special ids of the original:
     `<pad>` 0, `<unk>` 1, `[CLS]` 2, `[SEP]` 3, `[MASK]` 4. The normalization
     is inside (`keras_albert.preprocessing.normalizer.fold_sentencepiece`),
     and scores are rounded so that all runtimes agree (`round_scores`).
-    Same files in the same order, same arguments and same versions of
-    sentencepiece and Python: same bytes. Source: google-research/albert,
-    README, `spm_train`.
+    Same files, same arguments and same versions of sentencepiece and Python:
+    same bytes. Source: google-research/albert, README, `spm_train`.
 
     Args:
-        files: Paths of UTF-8 text files, `.gz` compressed or not. Each line
-            that is not blank is one sample.
+        files: Paths of UTF-8 text files, `.gz` compressed or not, and of
+            folders with them, of any size. Each line that is not blank is one
+            sample.
         vocabulary_size: Number of pieces, special ones included.
         output_path: Path of the model file to write, `….spm`. Its folder is
             made if it is missing; a file that is there is replaced at the
@@ -71,37 +125,39 @@ def train_vocabulary(
         strip_accents: Whether the vocabulary is for text without accents.
         seed: Seed of the choice of lines.
         max_sentences: Lines to train on. Of more lines in `files`, so many
-            are chosen at random. Training needs about 20 bytes of memory a
-            character.
+            are chosen at random.
+        max_bytes: Bytes of UTF-8 to train on, chosen like lines. Training
+            needs about 20 bytes of memory a character.
+        text_format: How the files are written; text by default.
 
     Returns:
-        `output_path`.
+        How the vocabulary fits the text.
 
     Raises:
-        ValueError: If there are no files or no text in them, a file is not
-            UTF-8, or the text does not fit `vocabulary_size`.
+        ValueError: If there are no files or no text in them, a file is
+            binary or damaged, no line is UTF-8, or the text does not fit
+            `vocabulary_size`.
         FileNotFoundError: If a file is missing.
     """
-    if isinstance(files, (str, os.PathLike)):
-        files = [files]
-    if not files:
-        raise ValueError(
-            "`files` must name at least one text file. Received: none."
-        )
-    if max_sentences < 1:
-        raise ValueError(
-            "`max_sentences` must be at least 1. Received: "
-            f"max_sentences={max_sentences}."
-        )
-    lines = _sample(_lines(files), max_sentences, random.Random(seed))
-    if not lines:
-        raise ValueError(
-            "`files` must hold at least one line of text. Received only "
-            f"blank ones: {', '.join(map(str, files))}."
-        )
+    for name, value in (
+        ("vocabulary_size", vocabulary_size),
+        ("max_sentences", max_sentences),
+        ("max_bytes", max_bytes),
+    ):
+        if value < 1:
+            raise ValueError(
+                f"`{name}` must be at least 1. Received: {name}={value}."
+            )
+    sample = sample_lines(
+        files,
+        text_format=text_format,
+        max_lines=max_sentences,
+        max_bytes=max_bytes,
+        seed=seed,
+    )
     texts = (
         normalize_text(line, lowercase=lowercase, strip_accents=strip_accents)
-        for line in lines
+        for line in sample.lines
     )
     required = normalize_text(
         _REQUIRED_CHARACTERS, lowercase=lowercase, strip_accents=False
@@ -111,34 +167,37 @@ def train_vocabulary(
         lowercase=lowercase,
         strip_accents=strip_accents,
     )
-    return _write(pathlib.Path(output_path), model)
+    path = _write(pathlib.Path(output_path), model)
+    read = dataclasses.asdict(sample)
+    return VocabularyReport(
+        path=str(path),
+        lines_used=len(read.pop("lines")),
+        **read,
+        **_fit(model, sample.lines),
+    )
 
 
-def _lines(files: Sequence[str | os.PathLike]) -> Iterator[str]:
-    for path in files:
-        opened = gzip.open if str(path).endswith(".gz") else open
-        with opened(path, "rt", encoding="utf-8") as file:
-            try:
-                yield from (line for line in file if line.strip())
-            except UnicodeDecodeError as error:
-                raise ValueError(
-                    f"Text files must be UTF-8. Received: {path}, with "
-                    f"{error.reason} ({error.object[error.start]:#x}). "
-                    "Convert it first: `iconv -f latin1 -t utf-8`."
-                ) from error
-
-
-def _sample(
-    lines: Iterator[str], size: int, generator: random.Random
-) -> list[str]:
-    """Reservoir sampling: each line has the same chance, in one pass."""
-    chosen = []
-    for index, line in enumerate(lines):
-        if index < size:
-            chosen.append(line)
-        elif (place := generator.randrange(index + 1)) < size:
-            chosen[place] = line
-    return chosen
+def _fit(model: bytes, lines: Sequence[str]) -> dict:
+    processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+    tokens = unknown = characters = covered = 0
+    pieces = map(processor.id_to_piece, range(processor.get_piece_size()))
+    known = set().union(
+        *(p for i, p in enumerate(pieces) if not processor.is_control(i))
+    )
+    for line in lines[:: -(-len(lines) // _LINES_MEASURED)]:
+        ids = processor.encode(line)
+        tokens += len(ids)
+        unknown += ids.count(processor.unk_id())
+        counts = collections.Counter(processor.normalize(line))
+        del counts["▁"], counts[" "]
+        characters += counts.total()
+        covered += sum(n for c, n in counts.items() if c in known)
+    return {
+        "vocabulary_size": processor.get_piece_size(),
+        "character_coverage": covered / max(characters, 1),
+        "unknown_rate": unknown / max(tokens, 1),
+        "characters_per_token": characters / max(tokens, 1),
+    }
 
 
 def _train(

@@ -6,6 +6,7 @@ import keras_nlp
 from keras_albert.layers.encoder import weight_initializer
 from keras_albert.layers.heads import AlbertMaskedLMHead
 from keras_albert.models.backbone import AlbertBackbone
+from keras_albert.preprocessing.pretrainer import AlbertPretrainerPreprocessor
 from keras_albert.tasks.task import AlbertTask
 
 
@@ -19,7 +20,8 @@ class AlbertPretrainer(AlbertTask, keras_nlp.models.Task):
 
     Args:
         backbone: an `AlbertBackbone`.
-        preprocessor: `None`: the model takes ready tensors.
+        preprocessor: an `AlbertPretrainerPreprocessor` for pairs of texts;
+            `None`: the model takes ready tensors.
         head_dtype: dtype policy of the heads, instead of the backbone's. A
             quantized model keeps it.
         **kwargs: `name`, and `compile=False` to compile later.
@@ -34,7 +36,7 @@ class AlbertPretrainer(AlbertTask, keras_nlp.models.Task):
     Targets are a dictionary of the same names: tokens `(batch, masks)` int
     and 0 or 1, `(batch,)`. Padded masks get a sample weight of 0 in a
     dictionary of the same names. The default losses are sparse
-    cross-entropies, summed.
+    cross-entropies, the means over masks and over pairs, summed.
 
     Example:
     ```python
@@ -54,7 +56,7 @@ class AlbertPretrainer(AlbertTask, keras_nlp.models.Task):
     """
 
     backbone_cls = AlbertBackbone
-    preprocessor_cls = None
+    preprocessor_cls = AlbertPretrainerPreprocessor
     shared_heads = {"AlbertMaskedLM": ("masked_lm_head",)}
 
     def __init__(self, backbone, preprocessor=None, head_dtype=None, **kwargs):
@@ -106,8 +108,11 @@ class AlbertPretrainer(AlbertTask, keras_nlp.models.Task):
         }
 
     def default_loss(self):
+        # Of the masks that there are, not of all slots for them.
         return {
-            name: keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            name: keras.losses.SparseCategoricalCrossentropy(
+                from_logits=True, reduction="mean_with_sample_weight"
+            )
             for name in ("mlm", "sop")
         }
 

@@ -158,6 +158,19 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
             **kw,
         )
 
+    def seed_dropout(self, seed):
+        """Sets the state of dropout, where it is among the variables.
+
+        It is otherwise what happened to be drawn when the layers were made.
+        On torch it is not: dropout draws from the process's generator there.
+
+        Args:
+            seed: int.
+        """
+        for index, variable in enumerate(self.non_trainable_variables):
+            if variable.name == "seed_generator_state":
+                variable.assign([seed, index])
+
     def default_loss(self):
         """The loss that the task is trained with unless told otherwise."""
         raise NotImplementedError

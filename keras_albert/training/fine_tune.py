@@ -8,6 +8,7 @@ import time
 import keras
 import numpy as np
 
+from keras_albert.optimizers.schedules import WarmupLinearDecay
 from keras_albert.training.batches import LengthBatches, tokenize_texts
 from keras_albert.training.evaluation import (
     default_monitor,
@@ -21,7 +22,6 @@ from keras_albert.training.run_folder import (
     PLOT_FILE,
     RunFolder,
 )
-from keras_albert.training.schedules import WarmupLinearDecay
 
 WEIGHT_DECAY = 0.01
 GLOBAL_CLIPNORM = 1.0
@@ -200,11 +200,7 @@ class _Run:
         optimizer.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
         self.task.compile(optimizer=optimizer, jit_compile=_jit_compile())
         optimizer.build(self.task.trainable_variables)
-        # The state of dropout, where it is a variable: otherwise it is what
-        # happened to be drawn when the layers were made.
-        for index, variable in enumerate(self.task.non_trainable_variables):
-            if variable.name == "seed_generator_state":
-                variable.assign([self.settings["seed"], index])
+        self.task.seed_dropout(self.settings["seed"])
 
     def _variables(self):
         return [*self.task.variables, *self.task.optimizer.variables]

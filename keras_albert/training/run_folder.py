@@ -9,6 +9,7 @@ import zipfile
 
 import numpy as np
 
+from keras_albert.presets.locking import locked_folder
 from keras_albert.presets.saving import (
     clear_leftovers,
     whole_file,
@@ -21,7 +22,6 @@ LOGS_FOLDER = "logs"
 METRICS_FILE = "metrics.json"
 HISTORY_FILE = "history.csv"
 PLOT_FILE = "training.png"
-LOCK_FILE = ".lock"
 _PROGRESS_FILE = "progress.json"
 _VARIABLES_FILE = "variables.npz"
 _PROGRESS = {"settings", "finished", "history", "curve"}
@@ -57,21 +57,7 @@ class RunFolder:
             OSError: if the folder cannot be written, or another run holds
                 the lock.
         """
-        with contextlib.ExitStack() as stack:
-            try:
-                os.makedirs(self.path, exist_ok=True)
-                file = stack.enter_context(open(self.file(LOCK_FILE), "a+b"))
-            except OSError as error:
-                raise OSError(
-                    f"The output folder must be writable. {self.path} is not: "
-                    f"{error.strerror}. Choose another one."
-                ) from error
-            if not _try_lock(file):
-                raise OSError(
-                    "One run at a time may write to a folder. Another one "
-                    f"is writing to {self.path}; wait for it, stop it, or "
-                    "choose another folder."
-                )
+        with locked_folder(self.path):
             for name in (*_RUN_FILES, PLOT_FILE):
                 clear_leftovers(self.file(name))
             yield self
@@ -215,21 +201,3 @@ def _to_numpy(variable):
     import keras
 
     return keras.ops.convert_to_numpy(variable)
-
-
-def _try_lock(file):
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        import msvcrt
-
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -1,0 +1,76 @@
+"""Pretrain a model on prepared data: checkpoints, history, logs, the model."""
+
+EXAMPLE = """keras-albert pretrain prepared --vocabulary vocabulary.spm \\
+      -o runs/pretraining --steps 20000"""
+_SIZES = {
+    "hidden_dim": 256,
+    "num_layers": 4,
+    "num_heads": 4,
+    "embedding_dim": 128,
+    "intermediate_dim": 1024,
+}
+
+
+def add_arguments(parser):
+    """Adds the verb's arguments."""
+    add = parser.add_argument
+    add("data", metavar="DATA", help="folder of prepare-pretraining")
+    add("--vocabulary", required=True, metavar="SPM", help="SentencePiece")
+    add("-o", "--output", required=True, metavar="DIR", help="run folder")
+    size = parser.add_argument_group("model")
+    for name, value in _SIZES.items():
+        option = "--" + name.replace("_", "-")
+        size.add_argument(option, type=int, metavar="N", help=f"[{value}]")
+    size.add_argument("--num-groups", type=int, metavar="N", help="[1]")
+    size.add_argument("--dropout", type=float, default=0.0, help="[0]")
+    run = parser.add_argument_group("run")
+    for name, value, text in (
+        ("steps", 10_000, "of the optimizer"),
+        ("batch-size", 32, "examples of a step"),
+        ("accumulate", 1, "parts that a batch is worked off in"),
+        ("sequence-length", 128, "tokens"),
+        ("checkpoint-every", 500, "steps"),
+        ("seed", 0, "of all that is random"),
+    ):
+        help_text = f"{text} [{value}]"
+        run.add_argument(
+            f"--{name}", type=int, default=value, metavar="N", help=help_text
+        )
+    add = run.add_argument
+    add("--optimizer", choices=("adamw", "lamb"), default="adamw")
+    add("--learning-rate", type=float, metavar="F", help="[by batch size]")
+    add("--warmup", type=float, default=0.05, help="part of the steps [0.05]")
+    add("--dtype", metavar="P", help="such as mixed_bfloat16 [float32]")
+    add("--rematerialize", action="store_true", help="less memory, slower")
+    add("--jit-compile", action="store_true", default=None, help="by XLA")
+    add("--resume", action="store_true", help="continue if interrupted")
+
+
+def run(args):
+    """Pretrains, and prints the metrics as JSON."""
+    import json
+
+    from keras_albert.pretraining.recipe import pretrain
+
+    sizes = {name: getattr(args, name) for name in (*_SIZES, "num_groups")}
+    metrics = pretrain(
+        args.data,
+        args.vocabulary,
+        args.output,
+        sizes={k: size for k, size in sizes.items() if size is not None},
+        dropout=args.dropout,
+        sequence_length=args.sequence_length,
+        batch_size=args.batch_size,
+        accumulate=args.accumulate,
+        steps=args.steps,
+        checkpoint_every=args.checkpoint_every,
+        optimizer=args.optimizer,
+        learning_rate=args.learning_rate,
+        warmup=args.warmup,
+        dtype=args.dtype,
+        rematerialize=args.rematerialize,
+        jit_compile=args.jit_compile,
+        seed=args.seed,
+        resume=args.resume,
+    )
+    print(json.dumps(metrics, indent=1))

@@ -1,0 +1,238 @@
+"""The pretraining recipe: from prepared data to a pretrained model."""
+
+import glob
+import hashlib
+import json
+import os
+import shutil
+
+import keras
+
+from keras_albert.preprocessing.tokenizer import AlbertTokenizer
+from keras_albert.presets.locking import locked_folder
+from keras_albert.pretraining.checkpoint import CHECKPOINT_FILE, Checkpoint
+from keras_albert.pretraining.optimization import (
+    OPTIMIZERS,
+    default_learning_rate,
+)
+from keras_albert.pretraining.records import read_dataset
+from keras_albert.pretraining.run import (
+    HISTORY_FILE,
+    METRICS_FILE,
+    MODEL_FOLDER,
+    PretrainingRun,
+)
+
+# Those of the bundled preset.
+DEFAULT_SIZES = {
+    "hidden_dim": 256,
+    "num_layers": 4,
+    "num_heads": 4,
+    "embedding_dim": 128,
+    "intermediate_dim": 1024,
+}
+
+
+def pretrain(
+    data,
+    vocabulary,
+    output_dir,
+    *,
+    sizes=None,
+    dropout=0.0,
+    sequence_length=128,
+    batch_size=32,
+    accumulate=1,
+    steps=10_000,
+    checkpoint_every=500,
+    optimizer="adamw",
+    learning_rate=None,
+    warmup=0.05,
+    mask_rate=0.15,
+    dtype=None,
+    rematerialize=False,
+    jit_compile=None,
+    seed=0,
+    resume=False,
+    stream=None,
+):
+    """Pretrains ALBERT on prepared data, from random weights.
+
+    Masked tokens and sentence order, drawn anew in every epoch; ALBERT's
+    LAMB or AdamW, no decay of biases and LayerNorm, gradients clipped to a
+    global norm of 1, the original's schedule. Every `checkpoint_every` steps
+    the model is measured on the dev data and the run's state saved.
+    Interrupted at any moment, it continues from there and ends with the same
+    weights, to the bit, as if it had not been (same backend, machine and
+    versions).
+
+    The folder then holds `model`, the preset folder of an
+    `AlbertPretrainer`; `metrics.json`; `history.csv`, a row a checkpoint;
+    TensorBoard logs in `logs`; and `checkpoint.npz`, the last state.
+
+    Args:
+        data: string or path, a folder of `prepare-pretraining`.
+        vocabulary: string or path of the SentencePiece model that the data
+            was prepared with.
+        output_dir: string or path, a folder.
+        sizes: dictionary of `AlbertBackbone` arguments; `DEFAULT_SIZES` for
+            those that are left out.
+        dropout: float, of the whole backbone.
+        sequence_length: int, tokens. The model has 512 positions, or as many
+            as this; those beyond `sequence_length` stay untrained.
+        batch_size: int, examples of an optimizer's step.
+        accumulate: int. The batch is worked off in so many equal parts, and
+            their gradients averaged.
+        steps: int, of the optimizer.
+        checkpoint_every: int, steps.
+        optimizer: `"adamw"` or `"lamb"`.
+        learning_rate: float, the highest. `None`: `default_learning_rate`.
+        warmup: float, the part of all steps that the rate rises for.
+        mask_rate: float, the part of tokens that is masked.
+        dtype: dtype policy, such as `"mixed_bfloat16"`, `"mixed_float16"`
+            (with loss scaling). Keras's default by default.
+        rematerialize: bool. Whether the encoder's layers are computed again
+            for the gradient in place of kept: less memory, a third slower.
+            On TensorFlow only without dropout.
+        jit_compile: bool. Whether XLA compiles the step. `None`: on JAX only.
+            On TensorFlow it takes a minute to begin with.
+        seed: int, of weights, data and dropout.
+        resume: bool. Whether to continue a run that was interrupted. Starts
+            afresh when the folder holds none; does nothing when it is done.
+        stream: text stream for the progress, stderr by default.
+
+    Returns:
+        dictionary, the content of `metrics.json`: the last row of the
+        history, and the run's settings and size.
+
+    Raises:
+        ValueError: if arguments contradict each other, the data or the run
+            in the folder; or the loss is not finite, or diverged.
+        OSError: if data are missing, the folder cannot be written, or another
+            run writes to it.
+    """
+    settings = {
+        "backend": keras.backend.backend(),
+        "seed": seed,
+        "steps": steps,
+        "batch_size": batch_size,
+        "accumulate": accumulate,
+        "checkpoint_every": checkpoint_every,
+        "sequence_length": sequence_length,
+        "optimizer": optimizer,
+        "learning_rate": learning_rate,
+        "warmup": warmup,
+        "mask_rate": mask_rate,
+        "dropout": dropout,
+        "dtype": keras.dtype_policies.get(
+            dtype or keras.config.dtype_policy()
+        ).name,
+        "rematerialize": rematerialize,
+        "jit_compile": jit_compile,
+        "sizes": {**DEFAULT_SIZES, **(sizes or {})},
+    }
+    _check(settings)
+    if jit_compile is None:
+        settings["jit_compile"] = keras.backend.backend() == "jax"
+    if learning_rate is None:
+        settings["learning_rate"] = default_learning_rate(optimizer, batch_size)
+    if not os.path.isfile(vocabulary):
+        raise FileNotFoundError(
+            "The vocabulary must be the file of a SentencePiece model. "
+            f"There is no file {vocabulary}; check the path."
+        )
+    dataset = read_dataset(data)
+    tokenizer = AlbertTokenizer(os.fspath(vocabulary))
+    dataset.check_vocabulary(tokenizer.proto)
+    settings["data"] = _fingerprint(dataset)
+    with locked_folder(output_dir) as folder:
+        checkpoint = Checkpoint(folder)
+        progress = checkpoint.load_progress() if resume else None
+        _check_folder(folder, resume, progress, settings)
+        _remove_leftovers(folder)
+        if progress is not None and _is_finished(folder, progress):
+            with open(
+                os.path.join(folder, METRICS_FILE), encoding="utf-8"
+            ) as file:
+                return json.load(file)
+        return PretrainingRun(
+            folder, checkpoint, dataset, tokenizer, settings
+        ).run(progress, stream)
+
+
+def _check(settings):
+    for name in ("steps", "batch_size", "accumulate", "checkpoint_every"):
+        if settings[name] < 1:
+            raise ValueError(
+                f"`{name}` must be at least 1. Received: {settings[name]}."
+            )
+    if settings["batch_size"] % settings["accumulate"]:
+        raise ValueError(
+            "`batch_size` must be a multiple of `accumulate`. Received: "
+            f"batch_size={settings['batch_size']}, "
+            f"accumulate={settings['accumulate']}."
+        )
+    if settings["optimizer"] not in OPTIMIZERS:
+        raise ValueError(
+            f"`optimizer` must be one of {', '.join(OPTIMIZERS)}. Received: "
+            f"{settings['optimizer']!r}."
+        )
+    if (
+        settings["rematerialize"]
+        and settings["dropout"]
+        and settings["backend"] == "tensorflow"
+    ):
+        raise ValueError(
+            "`dropout` must be 0 with `rematerialize` on TensorFlow, where "
+            "layers would drop others when they are computed again. Received: "
+            f"dropout={settings['dropout']}; leave one out, or use JAX."
+        )
+    if not 0.0 <= settings["warmup"] <= 1.0:
+        raise ValueError(
+            "`warmup` must lie between 0 and 1. Received: "
+            f"{settings['warmup']}."
+        )
+
+
+def _fingerprint(dataset):
+    shards = [[s.sha256 for s in part] for part in dataset.splits.values()]
+    return hashlib.sha256(json.dumps(shards).encode()).hexdigest()[:16]
+
+
+def _check_folder(folder, resume, progress, settings):
+    held = [
+        name
+        for name in (CHECKPOINT_FILE, MODEL_FOLDER, METRICS_FILE, HISTORY_FILE)
+        if os.path.exists(os.path.join(folder, name))
+    ]
+    if held and progress is None:
+        how = "remove it" if resume else "resume it, remove it"
+        raise ValueError(
+            f"The output folder must hold no other run. {folder} holds "
+            f"{', '.join(held)}; {how}, or choose another folder."
+        )
+    for name, value in settings.items():
+        if progress is not None and progress["settings"].get(name) != value:
+            raise ValueError(
+                f"A run must be resumed with the same settings. {folder} was "
+                f"begun with {name} {progress['settings'].get(name)}, this is "
+                f"{name} {value}; use the former ones, or another folder."
+            )
+
+
+def _is_finished(folder, progress):
+    history = progress["history"]
+    return (
+        history[-1]["step"] == progress["settings"]["steps"]
+        and os.path.isfile(os.path.join(folder, METRICS_FILE))
+        and os.path.isdir(os.path.join(folder, MODEL_FOLDER))
+    )
+
+
+def _remove_leftovers(folder):
+    """Removes what a killed process was in the middle of writing."""
+    for ending in ("partial", "former"):
+        for path in glob.glob(f".{MODEL_FOLDER}.*.{ending}", root_dir=folder):
+            shutil.rmtree(os.path.join(folder, path), ignore_errors=True)
+    for path in glob.glob("*.partial", root_dir=folder):
+        os.remove(os.path.join(folder, path))
