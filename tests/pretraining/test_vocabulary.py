@@ -91,7 +91,7 @@ def test_report(tmp_path):
     assert report.characters_per_token == characters / tokens
 
 
-@pytest.mark.parametrize("words", [CHINESE, THAI])
+@pytest.mark.parametrize("words", [CHINESE, THAI], ids=["zh", "th"])
 def test_scripts_without_spaces(tmp_path, words):
     generator = random.Random(0)
     path = tmp_path / "text.txt"
@@ -100,7 +100,7 @@ def test_scripts_without_spaces(tmp_path, words):
             "".join(generator.choices(words.split(), k=9)) for _ in range(400)
         )
     )
-    report = train_and_report([path], 130, tmp_path / "v.spm")
+    report = train_and_report([path], 160, tmp_path / "v.spm")
     assert report.character_coverage == 1
     assert report.unknown_rate == 0
-    assert report.characters_per_token > 1.2
+    assert report.characters_per_token > 1.05
