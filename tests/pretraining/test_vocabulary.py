@@ -51,6 +51,24 @@ def test_each_line_has_the_same_chance(numbered, limit):
     assert sample(numbered, **limit) == sample(numbered, **limit)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_long_lines_do_not_favour_what_comes_later(tmp_path, seed):
+    """As many as fit of the lines in a random order, and no others."""
+    generator = random.Random(99)
+    lines = [f"{i:03d}" + "x" * generator.choice((1, 200)) for i in range(300)]
+    path = tmp_path / "lines.txt"
+    path.write_text("\n".join(lines))
+    generator = random.Random(seed)
+    expected, left = [], 3000
+    for _, line in sorted((generator.random(), line) for line in lines):
+        left -= len(line)
+        if left < 0:
+            break
+        expected.append(line)
+    found = sample(path, max_bytes=3000, seed=seed)
+    assert found.lines == sorted(expected)
+
+
 def test_folders_compressed_text_and_json_lines(tmp_path):
     rows = [json.dumps({"body": f"a\nb {i}"}) + "\n" for i in range(3)]
     (tmp_path / "rows").mkdir()
