@@ -11,14 +11,14 @@ from keras_albert.pretraining.records import read_dataset
 pytestmark = pytest.mark.once
 
 IN_PROCESS = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
-SENTENCES = [
-    "今天天气很好。",
-    "我们去公园吧！",
-    "你喜欢读书吗？",
-    "他昨天买了三本书。",
-    "孩子们在河边玩。",
-    "请把窗户打开。",
-]
+WORDS = (
+    "今天 天气 很好 我们 去 公园 你 喜欢 读书 昨天 买了 三本 孩子 河边".split()  # noqa: SIM905
+)
+
+
+def sentence(generator):
+    words = "".join(generator.choices(WORDS, k=generator.randint(4, 9)))
+    return words + generator.choice("。！？")
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def corpus(tmp_path):
     path = tmp_path / "zh.txt"
     path.write_text(
         "\n\n".join(
-            "".join(generator.choices(SENTENCES, k=8)) for _ in range(60)
+            "".join(sentence(generator) for _ in range(8)) for _ in range(60)
         ),
         encoding="utf-8",
     )
@@ -38,11 +38,11 @@ def corpus(tmp_path):
 def test_train_vocab_and_prepare(corpus, tmp_path, capsys):
     pytest.importorskip("apache_beam", reason="needs the extra [beam]")
     folder = tmp_path / "vocabulary"
-    command = ["train-vocab", corpus, "--vocabulary-size", "110"]
+    command = ["train-vocab", corpus, "--vocabulary-size", "140"]
     assert main([*command, "-o", str(folder), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["path"] == str(folder / "vocabulary.spm")
-    assert report["vocabulary_size"] == 110
+    assert report["vocabulary_size"] == 140
     assert report["unknown_rate"] == 0
     command = ["prepare-pretraining", corpus, "--vocabulary", report["path"]]
     command += ["-o", str(tmp_path / "data"), "--runner", IN_PROCESS]
