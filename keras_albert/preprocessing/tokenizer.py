@@ -24,7 +24,6 @@ from keras_albert.presets.loading import (
     PreprocessingPresetMixin,
 )
 
-
 # With others, tensorflow-text's FastSentencepiece, and so each graph and
 # device, gives other ids than SentencePiece, without a word.
 _EXPECTED_OPTIONS = {
