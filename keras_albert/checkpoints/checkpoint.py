@@ -14,6 +14,7 @@ import numpy as np
 
 from keras_albert.checkpoints.names import (
     BACKBONE_PARTS,
+    MOST_LAYERS,
     TASK_PARTS,
     weight_names,
 )
@@ -81,6 +82,45 @@ def dimensions_of(backbone):
         "H": backbone["hidden_dim"],
         "I": backbone["intermediate_dim"],
     }
+
+
+def check_depth(num_layers, num_groups, num_inner_repetitions):
+    """Raises ValueError for more layers than anybody could build.
+
+    Args:
+        num_layers: int.
+        num_groups: int.
+        num_inner_repetitions: int.
+    """
+    if num_groups > num_layers:
+        raise ValueError(
+            "`num_groups` must be at most `num_layers`, or groups would go "
+            f"unused. Received: num_groups={num_groups}, "
+            f"num_layers={num_layers}."
+        )
+    if num_layers * num_inner_repetitions > MOST_LAYERS:
+        raise ValueError(
+            "`num_layers` times `num_inner_repetitions` must be at most "
+            f"{MOST_LAYERS}. Received: num_layers={num_layers}, "
+            f"num_inner_repetitions={num_inner_repetitions}."
+        )
+
+
+def check_backbone(backbone, path):
+    """Raises ValueError where a configuration's depth cannot be.
+
+    Args:
+        backbone: dictionary, the arguments of `AlbertBackbone`.
+        path: string, the file that it was read from.
+    """
+    try:
+        check_depth(
+            backbone["num_layers"],
+            backbone["num_groups"],
+            backbone["num_inner_repetitions"],
+        )
+    except ValueError as error:
+        raise ValueError(f"{error} {path!r} says so; correct it.") from None
 
 
 def check_group_formula(backbone, group_of_layer, source):
@@ -177,7 +217,8 @@ def _our_layout(tensor, name, format_name, dimensions):
             f"{expected[::-1] if transposed else expected}. {tensor.key!r} "
             f"in {tensor.file!r} is {array.shape}. Nothing was loaded."
         )
-    array = np.asarray(array, "float32")
+    with np.errstate(over="ignore"):  # Then it is infinite, see below.
+        array = np.asarray(array, "float32")
     if not np.isfinite(array).all():
         raise ValueError(
             f"Weights must be finite numbers. {tensor.key!r} in "

@@ -10,6 +10,7 @@ import re
 from keras_albert.checkpoints.checkpoint import (
     Checkpoint,
     Tensor,
+    check_backbone,
     check_group_formula,
     collect,
 )
@@ -61,6 +62,7 @@ def read(folder, load_weights=True):
     checkpoint = Checkpoint(
         "Google TF1", os.fspath(folder), _backbone_config(config, path)
     )
+    check_backbone(checkpoint.backbone, path)
     check_group_formula(
         checkpoint.backbone,
         lambda layer, layers, groups: int(layer / layers * groups),
@@ -90,7 +92,8 @@ def _backbone_config(config, path):
             f"{path!r} says {config['ln_type']!r}."
         )
     activation = config.get("hidden_act", "gelu")
-    if activation not in _ACTIVATIONS:
+    known = isinstance(activation, str | None) and activation in _ACTIVATIONS
+    if not known:
         known = ", ".join(filter(None, _ACTIVATIONS))
         raise ValueError(
             f"`hidden_act` must be one of {known}. {path!r} says "

@@ -11,12 +11,18 @@ import numpy as np
 
 from keras_albert.checkpoints.checkpoint import (
     Checkpoint,
-    Tensor,
     arrays_of,
     backbone_of,
+    check_backbone,
     check_group_formula,
     collect,
     untrained_weights,
+)
+from keras_albert.checkpoints.huggingface_weights import (
+    BUFFERS,
+    SAFETENSORS_FILE,
+    import_safetensors,
+    read_tensors,
 )
 from keras_albert.checkpoints.names import (
     CONFIG_RATES,
@@ -25,16 +31,12 @@ from keras_albert.checkpoints.names import (
     TASKS_WITHOUT_POOLER,
 )
 from keras_albert.checkpoints.reading import (
-    file_in_folder,
     integer,
     number,
     read_json,
 )
 
 CONFIG_FILE = "config.json"
-_SAFETENSORS = "model.safetensors"
-_PICKLE = "pytorch_model.bin"
-_OTHER_WEIGHTS = ("tf_model.h5", "flax_model.msgpack")
 
 ARCHITECTURES = {
     "AlbertModel": None,
@@ -45,6 +47,10 @@ ARCHITECTURES = {
     "AlbertForQuestionAnswering": "AlbertQuestionAnswerer",
     "AlbertForMultipleChoice": "AlbertMultipleChoice",
 }
+_MULTI_LABEL = "multi_label_classification"
+_PROBLEMS = (None, "regression", "single_label_classification", _MULTI_LABEL)
+# More classes are a damaged configuration.
+_MOST_CLASSES = 1_000_000
 _WITH_LABELS = ("AlbertTextClassifier", "AlbertTokenClassifier")
 
 # Their activation: ours. The first of those that share ours is written.
@@ -64,11 +70,6 @@ ACTIVATIONS = {
     "linear": "linear",
 }
 
-# Left out on purpose: no weights, but numbers that follow from the sizes.
-_BUFFERS = {
-    "embeddings.position_ids": "the numbers of the positions",
-    "embeddings.token_type_ids": "zeros",
-}
 _TIED = {
     "predictions.decoder.weight": "embeddings.word_embeddings.weight",
     "predictions.decoder.bias": "predictions.bias",
@@ -112,6 +113,7 @@ def read(folder, load_weights=True):
     checkpoint = Checkpoint(
         "Hugging Face", os.fspath(folder), _backbone_config(config, path)
     )
+    check_backbone(checkpoint.backbone, path)
     check_group_formula(
         checkpoint.backbone, _group_of_layer, "transformers' formula"
     )
@@ -119,8 +121,8 @@ def read(folder, load_weights=True):
     checkpoint.task_config = _task_config(config, checkpoint.task, path)
     if not load_weights:
         return checkpoint
-    tensors = _tied_removed(_canonical(_read_tensors(folder)), checkpoint)
-    if checkpoint.task is None and "architectures" not in config:
+    tensors = _tied_removed(_canonical(read_tensors(folder)), checkpoint)
+    if checkpoint.task is None and not config.get("architectures"):
         checkpoint.task = _task_of_weights(tensors)
     collect(
         checkpoint,
@@ -185,12 +187,23 @@ def _task_config(config, task, path):
         result["labels"] = None
     problem = config.get("problem_type")
     if task == "AlbertTextClassifier":
+        if problem not in _PROBLEMS:
+            raise ValueError(
+                "`problem_type` must be one of "
+                f"{', '.join(filter(None, _PROBLEMS))}. {path!r} says "
+                f"{problem!r:.80}."
+            )
+        if problem == _MULTI_LABEL and len(labels) == 1:
+            raise ValueError(
+                "Several labels at once need at least 2 classes. "
+                f"{path!r} has `problem_type` {problem!r} and 1 class."
+            )
         if problem == "regression" and len(labels) > 1:
             raise ValueError(
                 "Regression must have one output. "
                 f"{path!r} has `problem_type` 'regression' and {len(labels)}."
             )
-        result["multi_label"] = problem == "multi_label_classification"
+        result["multi_label"] = problem == _MULTI_LABEL
     return result
 
 
@@ -203,14 +216,38 @@ def _classifier_dropout(config, path):
 def _labels(config, path):
     labels = config.get("id2label")
     if labels is None:
-        return _default_labels(integer(config, "num_labels", 2, path))
+        count = integer(config, "num_labels", 2, path)
+        if count > _MOST_CLASSES:
+            raise ValueError(
+                f"`num_labels` must be at most {_MOST_CLASSES}. {path!r} says "
+                f"{count}."
+            )
+        return _default_labels(count)
     indices = [str(index) for index in range(len(labels))]
-    if not isinstance(labels, dict) or sorted(labels) != sorted(indices):
+    if (
+        not isinstance(labels, dict)
+        or not labels
+        or sorted(labels) != sorted(indices)
+    ):
         raise ValueError(
             "`id2label` must name the classes 0, 1, 2 and so on. "
             f"{path!r} says {labels!r:.80}."
         )
-    return [str(labels[index]) for index in indices]
+    names = [labels[index] for index in indices]
+    if not all(isinstance(name, str | int | float) for name in names):
+        raise ValueError(
+            f"`id2label` must name each class by a string. {path!r} says "
+            f"{labels!r:.80}."
+        )
+    names = [str(name) for name in names]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(
+            "`id2label` must name each class differently, or a prediction "
+            f"does not tell which it is. {path!r} has {twice!r} more than "
+            "once; rename one of them."
+        )
+    return names
 
 
 def _default_labels(count):
@@ -238,7 +275,7 @@ def _canonical(tensors):
 
 
 def _tied_removed(tensors, checkpoint):
-    for key, reason in _BUFFERS.items():
+    for key, reason in BUFFERS.items():
         if key in tensors:
             checkpoint.ignored[tensors.pop(key).key] = reason
     for copy, original in _TIED.items():
@@ -258,152 +295,6 @@ def _tied_removed(tensors, checkpoint):
             f"the same numbers as {tensors[original].key}"
         )
     return tensors
-
-
-def _read_tensors(folder):
-    for name, read_file in (
-        (_SAFETENSORS, _read_safetensors),
-        (_PICKLE, _read_pickle),
-    ):
-        if os.path.isfile(os.path.join(folder, name)):
-            return read_file(os.path.join(folder, name))
-        index = os.path.join(folder, f"{name}.index.json")
-        if os.path.isfile(index):
-            return _read_shards(folder, index, read_file)
-    other = [
-        name
-        for name in _OTHER_WEIGHTS
-        if os.path.exists(os.path.join(folder, name))
-    ]
-    raise ValueError(
-        f"A Hugging Face folder must hold `{_SAFETENSORS}`, its shards, or "
-        f"`{_PICKLE}`. {folder!r} holds "
-        + (
-            f"{other[0]} only; save it anew with `transformers`."
-            if other
-            else "none."
-        )
-    )
-
-
-def _read_shards(folder, index, read_file):
-    weight_map = read_json(index).get("weight_map")
-    if not isinstance(weight_map, dict) or not weight_map:
-        raise ValueError(f"{index!r} must have a `weight_map`. It has none.")
-    tensors = []
-    for shard in sorted(set(map(str, weight_map.values()))):
-        tensors.extend(read_file(file_in_folder(folder, shard, index)))
-    files = {t.key: os.path.basename(t.file) for t in tensors}
-    for key in sorted({*weight_map, *files}):
-        if weight_map.get(key) != files.get(key):
-            raise ValueError(
-                "The index of the shards must tell where each weight is. "
-                f"{index!r} has {key!r} in {weight_map.get(key)!r}; it is in "
-                f"{files.get(key)!r}. Nothing was loaded."
-            )
-    return tensors
-
-
-def _read_safetensors(path):
-    safetensors = _import_safetensors()
-    # Makes NumPy know bfloat16.
-    import ml_dtypes
-
-    assert ml_dtypes.bfloat16
-    try:
-        with safetensors.safe_open(path, framework="np") as file:
-            return [
-                Tensor(_floats(file.get_tensor(key), path, key), path, key)
-                for key in file.keys()  # noqa: SIM118 (no dictionary)
-            ]
-    except safetensors.SafetensorError as error:
-        raise ValueError(
-            f"{path!r} must be a whole safetensors file. It is not: {error}"
-            f"{_beyond_end(path)}. Download it again."
-        ) from error
-
-
-def _import_safetensors():
-    try:
-        import safetensors
-    except ImportError as error:
-        raise ImportError(
-            "Hugging Face weights need the package safetensors: "
-            'pip install "keras-albert[hf]".'
-        ) from error
-    return safetensors
-
-
-def _beyond_end(path):
-    """Names the first weight that a truncated file does not hold."""
-    size = os.path.getsize(path)
-    with open(path, "rb") as file:
-        header_size = int.from_bytes(file.read(8), "little")
-        if header_size + 8 > size:
-            return f"; its header claims {header_size} bytes of {size}"
-        try:
-            header = json.loads(file.read(header_size))
-            header.pop("__metadata__", None)
-            ends = {k: v["data_offsets"][1] for k, v in header.items()}
-        except (ValueError, TypeError, KeyError, AttributeError, IndexError):
-            return ""
-    for key, end in sorted(ends.items(), key=lambda item: item[1]):
-        if 8 + header_size + end > size:
-            return f"; {key!r} ends at byte {8 + header_size + end} of {size}"
-    return ""
-
-
-def _read_pickle(path):
-    try:
-        import torch
-    except ImportError as error:
-        raise ImportError(
-            f"{path!r} needs torch to be read: "
-            'pip install "keras-albert[torch]".'
-        ) from error
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        # torch raises errors of many types for what is no checkpoint.
-        reason = str(error).split("\n")[0]
-        raise ValueError(
-            f"{path!r} must hold weights and nothing else. torch's "
-            f"weights-only loader refused it: {reason}. Nothing was executed."
-        ) from error
-    if not isinstance(state, dict) or not all(
-        isinstance(v, torch.Tensor) for v in state.values()
-    ):
-        raise ValueError(
-            f"{path!r} must be a dictionary of weights. It holds something "
-            "else. Nothing was loaded."
-        )
-    return [
-        Tensor(
-            _floats(
-                value.float().numpy()
-                if value.is_floating_point()
-                else value.numpy(),
-                path,
-                key,
-            ),
-            path,
-            key,
-        )
-        for key, value in state.items()
-    ]
-
-
-def _floats(array, path, key):
-    """Checks that weights are floats; the buffers may be integers."""
-    if (
-        key.removeprefix("albert.") not in _BUFFERS
-        and array.dtype.kind in "iub"
-    ):
-        raise ValueError(
-            "Weights must be floating-point numbers. "
-            f"{key!r} in {path!r} is {array.dtype}. Nothing was loaded."
-        )
-    return array
 
 
 # === Writing ===
@@ -426,7 +317,7 @@ def write(model, folder):
         ValueError: if the model has no counterpart in `transformers`.
         ImportError: if `safetensors` is missing.
     """
-    _import_safetensors()
+    import_safetensors()
     from safetensors.numpy import save_file
 
     config = config_of(model)
@@ -447,7 +338,9 @@ def write(model, folder):
         tensors[key] = np.ascontiguousarray(array)
         written[name.ours] = key
     save_file(
-        tensors, os.path.join(folder, _SAFETENSORS), metadata={"format": "pt"}
+        tensors,
+        os.path.join(folder, SAFETENSORS_FILE),
+        metadata={"format": "pt"},
     )
     with open(os.path.join(folder, CONFIG_FILE), "w", encoding="utf-8") as file:
         json.dump(config, file, indent=2, sort_keys=True)
@@ -520,7 +413,7 @@ def _architecture(model):
 
 def _problem_type(model):
     if getattr(model, "multi_label", False):
-        return "multi_label_classification"
+        return _MULTI_LABEL
     if type(model).__name__ == "AlbertTextClassifier":
         if model.num_classes == 1:
             return "regression"

@@ -83,6 +83,10 @@ TASKS_WITHOUT_POOLER = (
     "AlbertQuestionAnswerer",
 )
 
+# A deeper model is a damaged configuration: nobody could wait for it to be
+# built. The deepest that was published has 48 layers.
+MOST_LAYERS = 1024
+
 # Argument of `AlbertBackbone`: the key of Hugging Face's `config.json` and of
 # the original's `albert_config.json`, and its default in both libraries.
 CONFIG_SIZES = {

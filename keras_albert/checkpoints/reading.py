@@ -86,11 +86,12 @@ def integer(config, key, default, path):
 
 
 def number(config, key, default, path):
-    """A number from 0 on of a configuration."""
+    """A rate or an epsilon of a configuration."""
     value = config.get(key, default)
-    if type(value) not in (int, float) or not 0.0 <= value < float("inf"):
+    if type(value) not in (int, float) or not 0.0 <= value < 1.0:
         raise ValueError(
-            f"`{key}` must be a number from 0 on. {path!r} says {value!r:.80}."
+            f"`{key}` must be a number from 0 on and below 1. {path!r} says "
+            f"{value!r:.80}."
         )
     return float(value)
 

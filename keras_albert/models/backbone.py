@@ -5,6 +5,7 @@ import numbers
 import keras
 import keras_nlp
 
+from keras_albert.checkpoints.checkpoint import check_depth
 from keras_albert.layers.embeddings import AlbertEmbeddings
 from keras_albert.layers.encoder import (
     AlbertEncoderLayer,
@@ -37,7 +38,8 @@ class AlbertBackbone(
 
     Args:
         vocabulary_size: int. Number of token ids.
-        num_layers: int. How many times a group is applied.
+        num_layers: int. How many times a group is applied; times
+            `num_inner_repetitions`, at most 1024.
         num_heads: int. Attention heads; must divide `hidden_dim`.
         embedding_dim: int. Width of the embedding tables (E in the paper).
         hidden_dim: int. Width of the encoder and of the pooler (H).
@@ -333,12 +335,11 @@ def _check_sizes(**sizes):
                 f"`{name}` must be a positive integer. Received: {size!r}."
             )
     check_heads(sizes["hidden_dim"], sizes["num_heads"])
-    if sizes["num_groups"] > sizes["num_layers"]:
-        raise ValueError(
-            "`num_groups` must be at most `num_layers`, or groups would go "
-            f"unused. Received: num_groups={sizes['num_groups']}, "
-            f"num_layers={sizes['num_layers']}."
-        )
+    check_depth(
+        sizes["num_layers"],
+        sizes["num_groups"],
+        sizes["num_inner_repetitions"],
+    )
 
 
 def check_rates(**rates):

@@ -6,6 +6,10 @@ import keras
 import keras_nlp
 import numpy as np
 
+from keras_albert.checkpoints.sentencepiece_model import (
+    UNIGRAM,
+    read_options,
+)
 from keras_albert.models.backbone import AlbertBackbone
 from keras_albert.preprocessing.normalizer import (
     fold_sentencepiece,
@@ -19,6 +23,27 @@ from keras_albert.presets.loading import (
     TOKENIZER_FILE,
     PreprocessingPresetMixin,
 )
+
+# With others, tensorflow-text's FastSentencepiece, and so each graph and
+# device, gives other ids than SentencePiece, without a word.
+_EXPECTED_OPTIONS = {
+    "model_type": (UNIGRAM, "segment by Unigram, as ALBERT's; not BPE"),
+    "byte_fallback": (0, "have no byte fallback"),
+    "treat_whitespace_as_suffix": (0, "put white space before words"),
+    "add_dummy_prefix": (1, "put white space before the first word"),
+    "escape_whitespaces": (1, "write white space as `▁`"),
+}
+
+
+def _check_segmentation(options):
+    for option, (expected, what) in _EXPECTED_OPTIONS.items():
+        if options[option] != expected:
+            raise ValueError(
+                f"The SentencePiece model must {what}. Received one with "
+                f"`{option}` {options[option]}, whose ids would not be the "
+                "same in graphs and on devices. Train a vocabulary of that "
+                "kind."
+            )
 
 
 @keras.saving.register_keras_serializable(package="keras_albert")
@@ -59,7 +84,8 @@ class AlbertTokenizer(
         `(batch, tokens)` for several.
 
     Raises:
-        ValueError: if `proto` is no SentencePiece model, or lacks one of the
+        ValueError: if `proto` is no SentencePiece model, segments otherwise
+            than ALBERT's (see `_EXPECTED_OPTIONS`), or lacks one of the
             special tokens.
 
     Example:
@@ -89,6 +115,12 @@ class AlbertTokenizer(
         self.strip_accents = strip_accents
         self.replace_quotes = replace_quotes
         self.split_digit_commas = split_digit_commas
+        length = kwargs.get("sequence_length")
+        if length is not None and (type(length) is not int or length < 1):
+            raise ValueError(
+                "`sequence_length` must be a positive integer or `None`. "
+                f"Received: {length!r}."
+            )
         self._add_special_token("[CLS]", "cls_token")
         self._add_special_token("[SEP]", "sep_token")
         self._add_special_token("<pad>", "pad_token")
@@ -109,6 +141,7 @@ class AlbertTokenizer(
         self._read_proto(proto)
         if self.proto is None:
             return
+        _check_segmentation(read_options(self.proto))
         folded = self._fold(self.proto)
         splitting, self._split_pieces = splitting_model(folded)
         if splitting != self.proto:
