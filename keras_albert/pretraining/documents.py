@@ -285,7 +285,7 @@ def _decode(document: bytes, counts: collections.Counter) -> list[str]:
         lines = []
         for line in document.split(b"\n"):
             try:
-                lines.append(line.decode())
+                lines.append(line.decode().lstrip("\ufeff"))
             except UnicodeDecodeError:
                 counts["invalid_utf8_lines"] += 1
         return lines

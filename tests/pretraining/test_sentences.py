@@ -1,0 +1,46 @@
+import pytest
+
+from keras_albert.pretraining.sentences import split_sentences
+
+pytestmark = pytest.mark.once
+
+
+@pytest.mark.parametrize(
+    "sentences",
+    [
+        ["It rained.", "We stayed at home!", "Why not?", "Well …", "So be it."],
+        ["Mr. Holmes met J. Watson, M.D. and left.", "He paid $3.50 for it."],
+        ["“Is it late?” she asked.", "“No.”", "(It was.)", "'Go!'"],
+        ["Really?! Yes, e.g. at 3.14 p.m. or so."],
+        ["Cf. Fig. 3 and vol. II of the report.", "See there."],
+        ["¿Qué hora es?", "¡Tarde!", "Ça va."],
+        ["no marks at all"],
+    ],
+)
+def test_spaces_between_sentences(sentences):
+    if sentences[0].startswith("Really"):
+        sentences = ["Really?!", "Yes, e.g. at 3.14 p.m. or so."]
+    assert split_sentences(" ".join(sentences)) == sentences
+
+
+@pytest.mark.parametrize(
+    "sentences",
+    [
+        ["今天天气很好。", "我们去公园吧！", "你来吗？", "“好的。”", "他说"],
+        ["これはペンです。", "「そうですか？」", "はい。"],
+        ["यह एक वाक्य है।", "यह दूसरा है॥"],
+    ],
+)
+def test_no_spaces_between_sentences(sentences):
+    assert split_sentences("".join(sentences)) == sentences
+
+
+@pytest.mark.parametrize("text", ["", "  ", "\u3000"])
+def test_nothing(text):
+    assert split_sentences(text) == []
+
+
+def test_nothing_is_lost():
+    text = "A b.C d. 12. Third!No?Yes. … end.  \t“Q.” z 。。a"
+    joined = "".join(split_sentences(text))
+    assert "".join(joined.split()) == "".join(text.split())
