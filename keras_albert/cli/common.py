@@ -59,6 +59,7 @@ def gate_options(args):
     from keras_albert.data.readers import read_rows
     from keras_albert.training.text_classification import files_for
 
+    check_columns(args)
     options = {"examples": None, "targets": None, "max_drop": args.max_drop}
     if args.data is None:
         return options
@@ -77,6 +78,17 @@ def gate_options(args):
     rows = files.read(args.data)
     targets = files.targets(rows, labels)
     return {**options, "examples": rows.texts, "targets": targets}
+
+
+def check_columns(args):
+    """Raises ValueError where columns come without the file they are in."""
+    columns = (args.text_column, args.pair_column, args.label_column)
+    if args.data is None and any(x is not None for x in columns):
+        raise ValueError(
+            "--text-column, --pair-column and --label-column are for --data."
+        )
+    if args.label_column is None and args.multi_label is not None:
+        raise ValueError("--multi-label must come with --label-column.")
 
 
 def print_failure(error):
@@ -153,31 +165,71 @@ def add_folders(parser):
 
 def check_nothing_to_verify(args):
     """Raises ValueError where `--no-verify` contradicts other arguments."""
-    of_check = (args.quantization == "auto", args.data, args.bundle, args.web)
-    if any(of_check) or args.max_drop is not None:
+    of_check = (args.data, args.bundle, args.web, args.max_drop)
+    if args.quantization == "auto" or any(x is not None for x in of_check):
         raise ValueError(
             "--no-verify must come without --data, --max-drop, --bundle, "
             "--web and --quantization auto, which are for the check."
         )
 
 
-def write_folders(args, report):
+def model_for_folders(args):
+    """Loads the model for `write_folders`, which must not fail afterwards.
+
+    Args:
+        args: the parsed arguments of the verb.
+
+    Returns:
+        The model; `None` without `--bundle` and `--web`.
+
+    Raises:
+        ValueError: if model or arguments do not allow a folder.
+        OSError: if a folder cannot be written, or files for it are missing.
+    """
+    from keras_albert.export.bundle import contents_of
+    from keras_albert.export.web_page import runtime_files
+    from keras_albert.presets.saving import check_replaceable
+    from keras_albert.tasks.loading import load_preset
+
+    folders = [x for x in (args.bundle, args.web) if x is not None]
+    if not folders:
+        return None
+    if args.to == "saved_model":
+        raise ValueError(
+            "--bundle and --web are for --to litert and onnx: a SavedModel "
+            "has its tokenizer inside."
+        )
+    of_ids = args.to == "litert" and args.inputs != "text"
+    if args.web is not None and not of_ids:
+        raise ValueError("--web is for --to litert --inputs ids.")
+    for folder in folders:
+        check_replaceable(folder)
+        if os.path.realpath(folder) == os.path.realpath(args.output):
+            raise ValueError(
+                "The exported file and its folder must have names of their "
+                f"own. Received: {folder!r} for both."
+            )
+    model = load_preset(args.model)
+    contents_of(model)
+    if args.web is not None:
+        runtime_files(model, args.layout or "rolled")
+    return model
+
+
+def write_folders(args, model, report):
     """Writes the folders that were asked for, and prints path and size.
 
     Args:
-        args: the parsed arguments of `add_folders`, with `model`, `output`.
-        report: the `Report` on the exported file; `None` without folders.
+        args: the parsed arguments of `add_folders`, with `output`.
+        model: of `model_for_folders`.
+        report: the `Report` on the exported file.
     """
     from keras_albert import export
-    from keras_albert.tasks.loading import load_preset
 
-    if not (args.bundle or args.web):
-        return
-    model = load_preset(args.model)
     for write, folder in (
         (export.to_bundle, args.bundle),
         (export.to_web, args.web),
     ):
-        if folder:
+        if folder is not None:
             write(model, args.output, folder, report=report)
             print(f"{folder}\t{size_of(folder)} bytes")

@@ -35,9 +35,11 @@ def run(args):
 
     if args.no_verify:
         common.check_nothing_to_verify(args)
-        report = None
+        export.gate.check_output(args.output, args.to)
+        model = report = None
         export.gate.WRITERS[args.to](args.model, args.output, **_options(args))
     else:
+        model = common.model_for_folders(args)
         try:
             report = export.export_model(
                 args.model,
@@ -50,7 +52,7 @@ def run(args):
             return common.print_failure(error)
         print(report)
     print(f"{args.output}\t{common.size_of(args.output)} bytes")
-    common.write_folders(args, report)
+    common.write_folders(args, model, report)
 
 
 def _options(args):

@@ -61,16 +61,8 @@ def to_bundle(
     artifact_file = ARTIFACT_FILES[signature["format"]]
     if not isinstance(model, keras.Model):
         model = load_preset(model)
-    tokenizer = getattr(getattr(model, "preprocessor", None), "tokenizer", None)
-    if tokenizer is None:
-        raise ValueError(
-            "The model of a bundle must have a preprocessor with a "
-            f"tokenizer. This {type(model).__name__} has none."
-        )
-    contents = {VOCABULARY_FILE: device_vocabulary(tokenizer.proto)}
-    labels = getattr(model, "labels", None)
-    if labels is not None:
-        contents[LABELS_FILE] = _labels_file(labels)
+    contents = contents_of(model)
+    tokenizer = model.preprocessor.tokenizer
     if report is None:
         report = verify(model, artifact)
     names = (MANIFEST_FILE, LABELS_FILE, *ARTIFACT_FILES.values())
@@ -96,6 +88,31 @@ def to_bundle(
             json.dump(manifest, file, ensure_ascii=False, indent=2)
             file.write("\n")
     return manifest
+
+
+def contents_of(model) -> dict:
+    """What a bundle holds of the model itself.
+
+    Args:
+        model: a task.
+
+    Returns:
+        dictionary of file names to bytes.
+
+    Raises:
+        ValueError: for the model's reasons of `to_bundle`.
+    """
+    tokenizer = getattr(getattr(model, "preprocessor", None), "tokenizer", None)
+    if tokenizer is None:
+        raise ValueError(
+            "The model of a bundle must have a preprocessor with a "
+            f"tokenizer. This {type(model).__name__} has none."
+        )
+    contents = {VOCABULARY_FILE: device_vocabulary(tokenizer.proto)}
+    labels = getattr(model, "labels", None)
+    if labels is not None:
+        contents[LABELS_FILE] = _labels_file(labels)
+    return contents
 
 
 def _labels_file(labels):

@@ -18,8 +18,8 @@ from keras_albert.export.report import (
 )
 from keras_albert.export.saved_model import to_saved_model
 from keras_albert.export.tensorflow_process import is_plain_tensorflow
-from keras_albert.export.verify import Reference
-from keras_albert.presets.saving import whole_folder
+from keras_albert.export.verify import Reference, check_max_drop
+from keras_albert.presets.saving import check_replaceable, whole_folder
 
 WRITERS = {
     "litert": to_litert,
@@ -48,7 +48,8 @@ def export_model(
 
     Args:
         model: a task, an `AlbertBackbone`, or a preset of one of them.
-        path: string or path of the file, or of a SavedModel's folder.
+        path: string or path of the file, which ends in `.tflite` or
+            `.onnx`, or of a SavedModel's folder.
         to: `"litert"`, `"onnx"` or `"saved_model"`.
         examples: see `verify`.
         targets: see `verify`.
@@ -72,11 +73,9 @@ def export_model(
             f"`to` must be one of {', '.join(map(repr, WRITERS))}. Received: "
             f"{to!r}."
         )
+    check_output(path, to)
+    check_max_drop(max_drop, targets)
     path = os.path.abspath(os.fspath(path))
-    if to == "saved_model":
-        _check_folder(path)
-    else:
-        check_writable(path)
     quantizations = [options.pop("quantization", None)]
     is_auto = quantizations == [AUTO]
     if is_auto:
@@ -170,10 +169,26 @@ def _message(path, report, tried):
     )
 
 
-def _check_folder(path):
-    if os.path.exists(path) and not os.path.isdir(path):
-        raise NotADirectoryError(
-            f"The output must be a folder. Received: {path!r}, a file."
+def check_output(path: str | os.PathLike, to: str) -> None:
+    """Raises unless a file or folder of a format can be written at a path.
+
+    Args:
+        path: string or path.
+        to: string, a key of `WRITERS`.
+
+    Raises:
+        ValueError: if the path is not what the format's files are called.
+        OSError: if it cannot be written.
+    """
+    path = os.fspath(path)
+    if to == "saved_model":
+        check_replaceable(path)
+        return
+    check_writable(path)
+    if not path.endswith(SUFFIXES[to]):
+        raise ValueError(
+            f"The output's name must end in `{SUFFIXES[to]}`, which tells its "
+            f"format. Received: {path!r}."
         )
 
 

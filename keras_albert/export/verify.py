@@ -102,10 +102,12 @@ def verify(
             outputs than the model, stores weights twice, needs operators
             that stock runtimes lack, or differs from the model by more than
             `TOLERANCES`.
-        ValueError: if the artifact is of none of the formats.
+        ValueError: if the artifact is of none of the formats, or an
+            argument cannot be meant.
         FileNotFoundError: if there is no such artifact.
         ImportError: if the format's runtime is not installed.
     """
+    check_max_drop(max_drop, targets)
     reference = Reference(model, examples, targets)
     report = reference.check(os.fspath(artifact), max_drop)
     if not report.passed:
@@ -115,6 +117,23 @@ def verify(
             report,
         )
     return report
+
+
+def check_max_drop(max_drop, targets):
+    """Raises ValueError unless a metric can be held to `max_drop` points."""
+    if max_drop is None:
+        return
+    if not 0 <= max_drop < np.inf:
+        raise ValueError(
+            "`max_drop` must be a number of points, 0 or more. Received: "
+            f"{max_drop}."
+        )
+    if targets is None:
+        raise ValueError(
+            "`max_drop` must come with labelled examples, to measure the "
+            "metric on. Pass `examples` and `targets` (`--data` with "
+            "`--text-column` and `--label-column`)."
+        )
 
 
 class Reference:

@@ -83,13 +83,16 @@ def to_web(
     """
     if not isinstance(model, keras.Model):
         model = load_preset(model)
-    if not isinstance(model, AlbertTextClassifier):
+    signature = signature_of(artifact)
+    names = set(signature["inputs"])
+    if signature["format"] != "litert" or "token_ids" not in names:
         raise ValueError(
-            "The page must be given a text classifier. Received: "
-            f"{type(model).__name__}; `to_bundle` takes other tasks."
+            "The page must be given a `.tflite` file of token ids. Received "
+            f"one of the format {signature['format']!r} with the inputs "
+            f"{', '.join(sorted(names))}."
         )
     page = page_folder()
-    files = _runtime_files(page, signature_of(artifact))
+    files = runtime_files(model, signature["layout"])
     with whole_folder(folder, replaces=(*PAGE_FILES, "vendor")) as partial:
         manifest = to_bundle(model, artifact, partial, report=report)
         for source, target in files:
@@ -116,19 +119,30 @@ def page_folder() -> str:
     return os.path.join(os.path.dirname(os.path.dirname(here)), "export", "web")
 
 
-def _runtime_files(page, artifact):
-    """The pairs of source and target of the runtime's files."""
-    files = []
-    names = set(artifact["inputs"])
-    if artifact["format"] != "litert" or "token_ids" not in names:
+def runtime_files(model, layout: str) -> list:
+    """The files of the runtime that a page for a model needs.
+
+    Args:
+        model: a task.
+        layout: string, `"rolled"` or `"unrolled"`.
+
+    Returns:
+        list of pairs: path of the source, path below the folder `vendor`.
+
+    Raises:
+        ValueError: if the model is no text classifier.
+        FileNotFoundError: if the runtime's packages are not there.
+    """
+    if not isinstance(model, AlbertTextClassifier):
         raise ValueError(
-            "The page must be given a `.tflite` file of token ids. Received "
-            f"one of the format {artifact['format']!r} with the inputs "
-            f"{', '.join(sorted(names))}."
+            "The page must be given a text classifier. Received: "
+            f"{type(model).__name__}; `to_bundle` takes other tasks."
         )
+    files = []
+    page = page_folder()
     with open(os.path.join(page, PACKAGE_FILE), encoding="utf-8") as file:
         pinned = json.load(file)["dependencies"]
-    for package, name, target in _RUNTIME_FILES[artifact["layout"]]:
+    for package, name, target in _RUNTIME_FILES[layout]:
         root = os.path.join(page, "node_modules", package)
         if _version(root) != pinned[package]:
             raise FileNotFoundError(

@@ -27,17 +27,14 @@ def whole_folder(path, replaces=(), needs=0):
         string, the folder to write to.
 
     Raises:
+        ValueError: if the path is empty.
         OSError: if the folder cannot be written.
     """
     path = _resolved(path)
     if path in _FOLDERS_BEING_WRITTEN:
         yield path
         return
-    if os.path.exists(path) and not os.path.isdir(path):
-        raise NotADirectoryError(
-            f"The output must be a folder. Received: {path!r}, which is a "
-            "file. Choose another name."
-        )
+    check_replaceable(path)
     try:
         parent = os.path.dirname(path)
         os.makedirs(parent, exist_ok=True)
@@ -60,6 +57,30 @@ def whole_folder(path, replaces=(), needs=0):
     finally:
         _FOLDERS_BEING_WRITTEN.discard(temporary)
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_replaceable(path):
+    """Raises unless a folder can be written, and replaced as a whole.
+
+    Args:
+        path: string or path, the folder to write.
+
+    Raises:
+        ValueError: if it is empty.
+        OSError: if there is a file, or if the process works in the folder.
+    """
+    path = _resolved(path)
+    if os.path.exists(path) and not os.path.isdir(path):
+        raise NotADirectoryError(
+            f"The output must be a folder. Received: {path!r}, which is a "
+            "file. Choose another name."
+        )
+    here = os.path.realpath(os.getcwd())
+    if os.path.join(here, "").startswith(os.path.join(path, "")):
+        raise OSError(
+            "The output must not be the working folder, nor one above it: it "
+            f"is replaced as a whole. Received: {path!r}; name a folder in it."
+        )
 
 
 @contextlib.contextmanager

@@ -218,6 +218,54 @@ def test_predict(model, arguments, words, capsys, tmp_path, monkeypatch):
     assert (tmp_path / "t.csv").read_text() == "t\nwake me\n"
 
 
+COLUMNS = ["--data", "t.csv", "--text-column", "t", "--label-column", "l"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-o", "m.onnx"], ["`.tflite`", "m.onnx"]),
+        (["-o", "m.bin", "--no-verify"], ["`.tflite`", "m.bin"]),
+        (["-o", "m.tflite", "--max-drop", "nan", *COLUMNS], ["nan"]),
+        (["-o", "m.tflite", "--max-drop", "-1", *COLUMNS], ["-1"]),
+        (["-o", "m.tflite", "--max-drop", "1"], ["labelled", "--data"]),
+        (["-o", "m.tflite", "--label-column", "l"], ["--data"]),
+        (["-o", "m.tflite", "--bundle", "t.csv"], ["t.csv", "folder"]),
+        (["-o", "m.tflite", "--bundle", ""], ["empty"]),
+        (["-o", "m.tflite", "--bundle", "."], ["working folder"]),
+        (["-o", "m.tflite", "--web", "m.tflite"], ["of their own"]),
+        (["-o", "m.tflite", "--web", "w", "--inputs", "text"], ["ids"]),
+        (["-o", "m", "--to", "onnx"], ["`.onnx`"]),
+        (["-o", "m.onnx", "--to", "onnx", "--web", "w"], ["litert"]),
+        (["-o", "m", "--to", "saved_model", "--bundle", "b"], ["--bundle"]),
+        (["-o", "", "--to", "saved_model"], ["empty"]),
+        (["-o", "..", "--to", "saved_model"], ["working folder"]),
+    ],
+    ids=lambda value: " ".join(value)[:40],
+)
+def test_export(model, arguments, words, capsys, tmp_path, monkeypatch):
+    """Refused before anything is exported."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text("t,l\nwake me,c\n")
+    arguments = ["--to", "litert", *arguments]
+    assert main(["export", model, *arguments]) == 2
+    message = one_line(capsys)
+    for word in words:
+        assert word in message
+    assert os.listdir(tmp_path) == ["t.csv"]
+
+
+def test_bundle_of_labels_that_are_lines(
+    make_classifier, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    make_classifier(labels=["a\nb", "c"]).save_to_preset("model")
+    arguments = ["--to", "litert", "-o", "m.tflite", "--bundle", "b"]
+    assert main(["export", "model", *arguments]) == 2
+    assert "one line" in one_line(capsys)
+    assert os.listdir(tmp_path) == ["model"]
+
+
 def test_labels_with_tabs_are_one_field(model, capsys):
     assert main(["predict", model, "wake me"]) == 0
     assert len(capsys.readouterr().out.split("\t")) == 3
