@@ -30,8 +30,6 @@ _EXPECTED_OPTIONS = {
     "model_type": (UNIGRAM, "segment by Unigram, as ALBERT's; not BPE"),
     "byte_fallback": (0, "have no byte fallback"),
     "treat_whitespace_as_suffix": (0, "put white space before words"),
-    "add_dummy_prefix": (1, "put white space before the first word"),
-    "escape_whitespaces": (1, "write white space as `▁`"),
 }
 
 

@@ -243,7 +243,6 @@ def test_half_a_surrogate_pair_is_refused():
     [
         ({"model_type": "bpe"}, "Unigram"),
         ({"treat_whitespace_as_suffix": True}, "before words"),
-        ({"add_dummy_prefix": False}, "before the first word"),
     ],
 )
 def test_models_that_graphs_segment_otherwise_are_refused(options, word):
