@@ -356,6 +356,16 @@ def config_of(model):
     backbone = backbone_of(model)
     is_task = backbone is not model
     arguments = backbone.get_config()
+    epsilon = arguments["layer_norm_epsilon"]
+    head_epsilon = getattr(model, "head_layer_norm_epsilon", epsilon)
+    if head_epsilon != epsilon:
+        raise ValueError(
+            "In `transformers` the head has the backbone's "
+            f"`layer_norm_epsilon={epsilon}`, which gives other numbers than "
+            f"this one's {head_epsilon}. Pass "
+            f"`head_layer_norm_epsilon={epsilon}` to `from_preset` to accept "
+            "them, or convert the backbone."
+        )
     check_group_formula(arguments, _group_of_layer, "transformers' formula")
     ours = {ours: theirs for theirs, ours in reversed(ACTIVATIONS.items())}
     activation = arguments["activation"]

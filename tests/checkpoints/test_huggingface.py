@@ -434,3 +434,12 @@ def test_names_of_the_hub_are_downloaded_folders(folder, monkeypatch, tmp_path):
         lambda repo_id, **_: str(tmp_path / "ours"),
     )
     same_weights(load("hf://a/ours"), expected)
+
+
+def test_a_head_with_an_epsilon_of_its_own_is_refused(tmp_path, shared):
+    task = ka.AlbertMaskedLM(
+        ka.AlbertBackbone(**shared), head_layer_norm_epsilon=1e-5
+    )
+    with pytest.raises(ValueError, match="layer_norm_epsilon=1e-12"):
+        huggingface.write(task, tmp_path)
+    assert not list(tmp_path.iterdir())
