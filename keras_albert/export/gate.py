@@ -85,6 +85,7 @@ def export_model(
     if is_plain_tensorflow(reference.model):
         # It is loaded already: no other process must do it again.
         source = reference.model
+    length = options.get("sequence_length")
     tried: list[dict] = []
     report = None
     for quantization in quantizations:
@@ -95,7 +96,7 @@ def export_model(
         with _beside(path, to) as temporary:
             WRITERS[to](source, temporary, **options)
             try:
-                report = _check(reference, temporary, path, max_drop)
+                report = _check(reference, temporary, path, max_drop, length)
             except VerificationError as error:
                 if not is_auto:
                     raise
@@ -126,10 +127,10 @@ def _candidates(to, targets):
     return [name for name in _BY_SIZE if name in available]
 
 
-def _check(reference, temporary, path, max_drop):
+def _check(reference, temporary, path, max_drop, length):
     """The report; the file is called what it is going to be called."""
     try:
-        report = reference.check(temporary, max_drop)
+        report = reference.check(temporary, max_drop, length)
     except VerificationError as error:
         message = str(error).replace(repr(temporary), repr(path))
         raise VerificationError(message, error.report) from error

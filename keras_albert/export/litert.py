@@ -136,7 +136,7 @@ def to_litert(
         )
     if isinstance(model, keras.Model):
         check_exportable(model, sequence_length)
-        check_takes_texts(model, inputs, sequence_length)
+        check_takes_texts(model, inputs)
     check_writable(path)
     if is_plain_tensorflow(model):
         write_whole(path, convert(model, **options))
@@ -201,6 +201,11 @@ def check_exportable(model, sequence_length):
             "`sequence_length` must lie between 1 and the model's "
             f"{positions} positions. Received: {sequence_length}."
         )
+    if preprocessor and sequence_length is not None and sequence_length < 4:
+        raise ValueError(
+            "`sequence_length` must be at least 4 tokens, to hold two texts "
+            f"and the special tokens. Received: {sequence_length}."
+        )
 
 
 def _check_head(model):
@@ -226,7 +231,7 @@ def _check_head(model):
             )
 
 
-def check_takes_texts(model, inputs, sequence_length=None):
+def check_takes_texts(model, inputs):
     """Raises ValueError when texts are wanted of a model that takes none."""
     if inputs != "text":
         return
@@ -236,11 +241,6 @@ def check_takes_texts(model, inputs, sequence_length=None):
             "`inputs='text'` needs a model with a preprocessor of one or two "
             f"texts, and its tokenizer. This {type(model).__name__} has "
             "none; export it with `inputs='ids'`."
-        )
-    if sequence_length is not None and sequence_length < 4:
-        raise ValueError(
-            "`sequence_length` must be at least 4 tokens, to hold two texts "
-            f"and the special tokens. Received: {sequence_length}."
         )
 
 
@@ -336,7 +336,7 @@ def _main(folder, path, options):
     options = json.loads(options)
     model = load_preset(folder, dtype="float32")
     check_exportable(model, options["sequence_length"])
-    check_takes_texts(model, options["inputs"], options["sequence_length"])
+    check_takes_texts(model, options["inputs"])
     write_whole(path, convert(model, **options))
 
 

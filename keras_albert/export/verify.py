@@ -73,6 +73,7 @@ def verify(
     *,
     targets: np.ndarray | None = None,
     max_drop: float | None = None,
+    sequence_length: int | None = None,
 ) -> Report:
     """Runs an artifact in its own runtime and compares it with its model.
 
@@ -93,6 +94,9 @@ def verify(
             or micro F1.
         max_drop: float, points (hundredths) that the metric may drop;
             `None` takes that of `TOLERANCES`.
+        sequence_length: int or `None`, the `sequence_length` that a LiteRT
+            file of texts was exported with. It cannot be read from the file;
+            a file of ids tells its own.
 
     Returns:
         A `Report`.
@@ -109,7 +113,7 @@ def verify(
     """
     check_max_drop(max_drop, targets)
     reference = Reference(model, examples, targets)
-    report = reference.check(os.fspath(artifact), max_drop)
+    report = reference.check(os.fspath(artifact), max_drop, sequence_length)
     if not report.passed:
         raise VerificationError(
             f"{report.artifact!r} does not compute what the model computes: "
@@ -155,6 +159,13 @@ class Reference:
         preprocessor = getattr(model, "preprocessor", None)
         if examples is None and preprocessor is not None:
             examples = inputs_of.default_texts(preprocessor)
+        elif examples is not None and (
+            isinstance(examples, str) or not len(examples)
+        ):
+            raise ValueError(
+                "`examples` must be a list of at least one text or pair. "
+                f"Received: {examples!r}."
+            )
         elif examples is not None and preprocessor is None:
             raise ValueError(
                 "A model without a preprocessor cannot take texts. Pass "
@@ -203,12 +214,13 @@ class Reference:
         scores = score_classifier(self.model, values, np.asarray(self.targets))
         return scores[default_monitor(self.model)]
 
-    def check(self, artifact, max_drop=None):
+    def check(self, artifact, max_drop=None, sequence_length=None):
         """Runs an artifact and compares it; see `verify`.
 
         Args:
             artifact: string, path.
             max_drop: float or `None`, see `verify`.
+            sequence_length: int or `None`, see `verify`.
 
         Returns:
             A `Report`, passed or not.
@@ -217,7 +229,7 @@ class Reference:
         with RuntimeProcess(artifact, format_) as process:
             ids, texts = _signatures(self.model, artifact, process.signatures)
             shapes = process.signatures[ids]["inputs"] if ids else {}
-            longest = _fixed_length(shapes)
+            longest = _fixed_length(shapes) if ids else sequence_length
             features, expected = self.computed(longest, shapes)
             runs = []
             if ids:
@@ -401,7 +413,7 @@ def _place(name):
 
 
 def _fixed_length(shapes):
-    return shapes["token_ids"][-1] if shapes else None
+    return shapes["token_ids"][-1]
 
 
 def _text_run(signatures, text):

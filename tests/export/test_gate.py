@@ -227,7 +227,9 @@ def test_auto_must_measure(model, tmp_path):
         ({"to": "pickle"}, "`to` must be one of"),
     ):
         with pytest.raises(ValueError, match=words):
-            export_model(model, tmp_path / "m", quantization="auto", **options)
+            export_model(
+                model, tmp_path / "m.tflite", quantization="auto", **options
+            )
     assert not os.listdir(tmp_path)
 
 
@@ -325,6 +327,28 @@ def test_files_with_fixed_lengths(model, tmp_path):
     assert report.metric["model"] == 1.0
     assert [x["tokens"] for x in report.latency["by_length"]] == [9]
     assert model.preprocessor.sequence_length == 32
+
+
+def test_files_of_texts_that_are_cut(model, tmp_path):
+    """The model is compared on what the file's tokenizer keeps."""
+    path = tmp_path / "cut.tflite"
+    texts = ["Hm.", "", "a long text that is cut off somewhere " * 3]
+    options = {"inputs": "text", "sequence_length": 6}
+    report = export_model(model, path, examples=texts, **options)
+    assert report.passed and report.examples == len(texts)
+
+
+@pytest.mark.parametrize("texts", [[], "a text"])
+def test_examples_must_be_a_list(model, files, texts):
+    with pytest.raises(ValueError, match="list of at least one"):
+        verify(model, files["litert"], texts)
+
+
+@pytest.mark.parametrize("length", [1, 3])
+def test_lengths_that_hold_no_pair(model, tmp_path, length):
+    with pytest.raises(ValueError, match="at least 4"):
+        export_model(model, tmp_path / "m.tflite", sequence_length=length)
+    assert not os.listdir(tmp_path)
 
 
 # === Damaged files ===
