@@ -31,15 +31,19 @@ $(VENV)/.installed-test: $(PYTHON) pyproject.toml
 quickstart: $(VENV)/.installed-run
 	$(PYTHON) -m keras_albert quickstart
 
-# Two backends at a time: a suite keeps one core busy. Each one's output comes
-# when it is done.
+# Two at a time: each keeps one core busy. The output of each comes when it is
+# done. What does not depend on the backend is a part of its own.
 test: $(VENV)/.installed-test
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=target \
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-once \
 		$(addprefix test-,$(BACKENDS) $(INFERENCE_BACKENDS))
+
+test-once: $(VENV)/.installed-test
+	@echo "== whatever the backend"
+	KERAS_BACKEND=tensorflow $(PYTHON) -m pytest -m once
 
 test-%: $(VENV)/.installed-test
 	@echo "== $*"
-	KERAS_BACKEND=$* $(PYTHON) -m pytest
+	KERAS_BACKEND=$* $(PYTHON) -m pytest -m "not once"
 
 check: $(VENV)/.installed-test
 	$(PYTHON) -m ruff format --check .

@@ -217,6 +217,12 @@ def _our_layout(tensor, name, format_name, dimensions):
             f"{expected[::-1] if transposed else expected}. {tensor.key!r} "
             f"in {tensor.file!r} is {array.shape}. Nothing was loaded."
         )
+    if array.dtype.kind != "f" and array.dtype.name != "bfloat16":
+        raise ValueError(
+            "Weights must be floating-point numbers. "
+            f"{tensor.key!r} in {tensor.file!r} is {array.dtype}. Nothing was "
+            "loaded."
+        )
     with np.errstate(over="ignore"):  # Then it is infinite, see below.
         array = np.asarray(array, "float32")
     if not np.isfinite(array).all():

@@ -86,16 +86,30 @@ def read_tokenizer(folder):
         )
     try:
         proto = make_model(_pieces(tokenizer), _charsmap(tokenizer))
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        folding = _folding(config, tokenizer, config_path)
+    except (LookupError, TypeError, AttributeError, OverflowError) as error:
+        raise ValueError(
+            "The tokenizer must be as `transformers` writes it. "
+            f"{path!r} is not: {error}."
+        ) from error
+    except ValueError as error:
+        if str(folder) in str(error):
+            raise
         raise ValueError(
             "The tokenizer must have a vocabulary of pieces and scores, "
             f"complete and in order. {path!r} has not: {error}."
         ) from error
-    return {"proto": proto, **_folding(config, tokenizer, config_path)}
+    return {"proto": proto, **folding}
 
 
 def _pieces(tokenizer):
     unknown = tokenizer["model"]["unk_id"]
+    if not isinstance(unknown, int) or not (
+        0 <= unknown < len(tokenizer["model"]["vocab"])
+    ):
+        raise ValueError(f"`unk_id` is {unknown!r}")
+    if tokenizer["model"].get("byte_fallback"):
+        raise ValueError("`byte_fallback` is on, which ALBERT's is not")
     pieces = [
         (piece, float(score), UNKNOWN if index == unknown else NORMAL)
         for index, (piece, score) in enumerate(tokenizer["model"]["vocab"])

@@ -9,10 +9,15 @@ from keras_albert.checkpoints.checkpoint import (
     Tensor,
     arrays_of,
     backbone_of,
+    check_backbone,
     collect,
 )
 from keras_albert.checkpoints.names import TASK_PARTS
-from keras_albert.checkpoints.reading import check_shards, read_json
+from keras_albert.checkpoints.reading import (
+    check_shards,
+    integer,
+    read_json,
+)
 
 # Registered there; downloaded by `presets.registry`.
 PRESETS = (
@@ -103,12 +108,29 @@ def load_instance(folder, load_weights=True):
             class_ = getattr(keras_nlp.models, task)
             kwargs["preprocessor"] = None
     check_shards(folder)
+    _check_config(os.path.join(folder, "config.json"))
     try:
         return class_.from_preset(folder, **kwargs)
-    except (OSError, KeyError, RuntimeError) as error:
+    except (OSError, KeyError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())
         raise ValueError(
-            f"{folder!r} must be a whole KerasHub preset. It is not: {error}."
+            f"{folder!r} must be a whole KerasHub preset, not quantized. It "
+            f"is not: {reason:.300}."
         ) from error
+
+
+def _check_config(path):
+    """Raises ValueError for sizes that would take forever to build."""
+    config = read_json(path).get("config")
+    config = config if isinstance(config, dict) else {}
+    sizes = {
+        "num_layers": integer(config, "num_layers", None, path),
+        "num_groups": integer(config, "num_groups", 1, path),
+        "num_inner_repetitions": integer(
+            config, "num_inner_repetitions", 1, path
+        ),
+    }
+    check_backbone(sizes, path)
 
 
 def read_tokenizer(folder):

@@ -31,8 +31,9 @@ that loses. These classes remain:
 - half-width and compatibility jamo in sequence (`ㄱㅏ`), which nmt_nfkc joins
   to a syllable, stay apart (conjoining jamo are joined);
 - without `strip_accents`, combining marks in other than canonical order;
-- symbols that the vocabulary holds as user-defined are never folded: with a
-  user-defined `[MASK]`, the text "[MASK]" is that piece.
+- symbols that the vocabulary holds as user-defined are not folded by
+  SentencePiece. Those that folding changes (a user-defined `[MASK]`) become
+  CONTROL pieces: as in the reference, text cannot produce them.
 """
 
 import functools
@@ -53,7 +54,7 @@ _BUILT_IN_NORMALIZERS = frozenset(
 )
 
 # `ModelProto.SentencePiece.Type`.
-_NORMAL, _CONTROL = 1, 3
+_NORMAL, _CONTROL, _USER_DEFINED = 1, 3, 4
 
 # Planes 0 to 3 and the first rows of plane 14 (surrogates and NUL, which a
 # table cannot hold, left out): all that Unicode has given a meaning.
@@ -260,9 +261,19 @@ def fold_sentencepiece(
             and _is_digit_comma(piece.piece)
         ):
             piece.type = _CONTROL
+        if piece.type == _USER_DEFINED and not _survives(
+            piece.piece, **options
+        ):
+            # SentencePiece does not fold these, tensorflow-text does.
+            piece.type = _CONTROL
     # Samples of how the model used to tokenize, checked when it is loaded.
     proto.ClearField("self_test_data")
     return proto.SerializeToString()
+
+
+def _survives(piece: str, **options: bool) -> bool:
+    text = piece.replace("▁", " ").strip()
+    return normalize_text(text, **options) == text
 
 
 def splitting_model(model: bytes) -> tuple[bytes, dict[int, list[str]]]:

@@ -46,6 +46,37 @@ def _check_segmentation(options):
             )
 
 
+def _with_unknown(inputs):
+    """The texts, with a character that no vocabulary has for invalid bytes.
+
+    tensorflow-text takes these for unknown characters, too.
+    """
+    if isinstance(inputs, bytes):
+        text = inputs.decode("utf-8", "surrogateescape")
+        return "".join("\ue000" if _is_surrogate(c) else c for c in text)
+    if isinstance(inputs, list | tuple):
+        return [_with_unknown(text) for text in inputs]
+    if isinstance(inputs, str):
+        return inputs
+    return _with_unknown(keras.ops.convert_to_numpy(inputs).tolist())
+
+
+def _is_surrogate(character):
+    return "\ud800" <= character <= "\udfff"
+
+
+def _check_unicode(texts):
+    texts = [texts] if isinstance(texts, str) else texts
+    for index, text in enumerate(texts):
+        if isinstance(text, str) and any(map(_is_surrogate, text)):
+            raise ValueError(
+                "Texts must be valid Unicode. Received at index "
+                f"{index}: {text!r:.80}, with half of a surrogate pair; "
+                'mend it with `text.encode("utf-16", "surrogatepass")'
+                '.decode("utf-16", "replace")`.'
+            )
+
+
 @keras.saving.register_keras_serializable(package="keras_albert")
 class AlbertTokenizer(
     PreprocessingPresetMixin, keras_nlp.tokenizers.SentencePieceTokenizer
@@ -142,6 +173,7 @@ class AlbertTokenizer(
         if self.proto is None:
             return
         _check_segmentation(read_options(self.proto))
+        self._check_ends()
         folded = self._fold(self.proto)
         splitting, self._split_pieces = splitting_model(folded)
         if splitting != self.proto:
@@ -169,6 +201,19 @@ class AlbertTokenizer(
                 "`proto` must be a SentencePiece model or the path of its "
                 f"file. Received: {proto!r:.200}, which is none."
             ) from error
+
+    def _check_ends(self):
+        processor = self._sentence_piece_spm
+        for option, index in (
+            ("add_bos", processor.bos_id()),
+            ("add_eos", processor.eos_id()),
+        ):
+            if getattr(self, option) and index < 0:
+                raise ValueError(
+                    f"`{option}` needs a vocabulary with such a token of its "
+                    "own. This one, as ALBERT's, has none; the preprocessors "
+                    "add `[CLS]` and `[SEP]`."
+                )
 
     def _set_fast_tokenizer(self, model):
         try:
@@ -211,7 +256,13 @@ class AlbertTokenizer(
         if self._splits and self.sequence_length:
             # Truncated and padded after the splits, not before.
             return self._tokenize_in_graph(inputs).numpy()
-        ids = super().tokenize(inputs)
+        try:
+            ids = super().tokenize(inputs)
+        except UnicodeDecodeError:
+            ids = super().tokenize(_with_unknown(inputs))
+        except TypeError:
+            _check_unicode(inputs)
+            raise
         if not self._splits:
             return ids
         if isinstance(ids, list):
@@ -247,6 +298,11 @@ class AlbertTokenizer(
         """
         self._check_vocabulary()
         single = isinstance(texts, str)
+        if not single and not isinstance(texts, list | tuple | np.ndarray):
+            raise ValueError(
+                "Texts must be a string or a list of strings to have offsets. "
+                f"Received: {texts!r:.80}."
+            )
         texts = [texts] if single else list(texts)
         for index, text in enumerate(texts):
             if not isinstance(text, str):
@@ -254,6 +310,7 @@ class AlbertTokenizer(
                     "Texts must be strings to have offsets. Received at "
                     f"index {index}: {text!r:.80}."
                 )
+        _check_unicode(texts)
         self._maybe_initialized_spm()
         processor = self._sentence_piece_spm
         plain = {"add_bos": False, "add_eos": False}

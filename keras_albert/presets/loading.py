@@ -607,7 +607,8 @@ class TaskPresetMixin(PresetMixin):
         path = os.path.join(folder, TASK_WEIGHTS_FILE)
         reason = "the preset holds none for this task"
         fresh = self.head_weights()
-        if same_task and not os.path.isfile(path) and is_pretrained(folder):
+        missing = fresh and not os.path.isfile(path)
+        if same_task and missing and is_pretrained(folder):
             raise ValueError(
                 f"{folder!r} must hold `{TASK_WEIGHTS_FILE}`, the weights of "
                 f"its {type(self).__name__}'s head. It does not; save the "

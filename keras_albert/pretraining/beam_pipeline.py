@@ -269,7 +269,8 @@ class _WriteShard(beam.DoFn):
         try:
             _write(self._plan.folder, name, content.getvalue())
         except OSError as error:
-            yield {"failure": f"Could not write {name}: {error}"}
+            _remove(self._plan.folder, name)  # Room for the report.
+            yield {"failure": f"Could not write {name}: {error}."}
             return
         shard = {
             "name": name,
@@ -326,6 +327,12 @@ def _write(folder: str, name: str, content: bytes) -> None:
         path, compression_type=CompressionTypes.UNCOMPRESSED
     ) as file:
         file.write(content)
+
+
+def _remove(folder: str, name: str) -> None:
+    path = FileSystems.join(folder, name)
+    if FileSystems.exists(path):
+        FileSystems.delete([path])
 
 
 def is_local(path: str) -> bool:

@@ -92,7 +92,7 @@ def pretrain(
         dtype: dtype policy, such as `"mixed_bfloat16"`, `"mixed_float16"`
             (with loss scaling). Keras's default by default.
         rematerialize: bool. Whether the encoder's layers are computed again
-            for the gradient in place of kept: less memory, a third slower.
+            for the gradient in place of kept: less memory, more arithmetic.
             On TensorFlow only without dropout.
         jit_compile: bool. Whether XLA compiles the step. `None`: on JAX only.
             On TensorFlow it takes a minute to begin with.

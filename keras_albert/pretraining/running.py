@@ -25,6 +25,7 @@ from keras_albert.pretraining.beam_pipeline import (
 )
 
 _WORKER = "keras_albert.pretraining.worker"
+_LOGGER_OF_WORKERS = "apache_beam.runners.portability.local_job_service"
 _THREAD_OF_A_WORKER = "run_worker"
 _SECONDS_BETWEEN_LINES = 10.0
 _SECONDS_BETWEEN_LOOKS = 0.2
@@ -81,12 +82,15 @@ def run(
 
 
 def _run_to_end(pipeline: beam.Pipeline) -> None:
-    """Runs a pipeline, and does not wait for workers that have died.
+    """Runs a pipeline, and does not wait for workers that failed or died.
 
-    Apache Beam would, for ever: this thread looks after its threads.
+    Apache Beam would, for ever: this thread looks after its threads, and at
+    what workers log.
     """
     failures: list[BaseException] = []
     deaths: list[str] = []
+    errors = _WorkerErrors()
+    logger = logging.getLogger(_LOGGER_OF_WORKERS)
 
     def run() -> None:
         try:
@@ -106,19 +110,38 @@ def _run_to_end(pipeline: beam.Pipeline) -> None:
     threading.excepthook = note_death
     thread = threading.Thread(target=run, daemon=True)
     try:
+        logger.addHandler(errors)
+        propagates, logger.propagate = logger.propagate, False
         thread.start()
-        while thread.is_alive() and not deaths:
+        while thread.is_alive() and not deaths and not errors.messages:
             thread.join(_SECONDS_BETWEEN_LOOKS)
     finally:
         threading.excepthook = former
+        logger.removeHandler(errors)
+        logger.propagate = propagates
     if failures:
         raise failures[0]
+    if errors.messages:
+        raise OSError(
+            f"All workers must run to the end. One failed: {errors.messages[0]}"
+        )
     if deaths:
         raise OSError(
             "All worker processes must run to the end. One was stopped "
             f"({deaths[0]}), perhaps for want of memory; run again with fewer "
             "--workers or on a larger machine."
         )
+
+
+class _WorkerErrors(logging.Handler):
+    """Keeps what worker processes log as errors, exceptions of theirs."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
 
 
 def _processes(folder: str) -> SubprocessSDKEnvironment:

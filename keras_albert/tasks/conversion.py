@@ -5,12 +5,14 @@ import os
 import warnings
 
 from keras_albert.checkpoints import (
+    google,
     huggingface,
     huggingface_tokenizer,
     keras_hub,
     wordpiece,
 )
 from keras_albert.checkpoints.checkpoint import backbone_of, untrained_weights
+from keras_albert.checkpoints.reading import SHARD_INDEX
 from keras_albert.models.backbone import AlbertBackbone
 from keras_albert.preprocessing.tokenizer import AlbertTokenizer
 from keras_albert.presets.loading import (
@@ -32,7 +34,11 @@ from keras_albert.tasks.loading import class_of, load_preset
 FORMATS = ("huggingface", "keras_hub", "preset")
 _REPLACED = (
     *PRESET_FILES,
+    SHARD_INDEX,
     "model.safetensors",
+    "model.safetensors.index.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
     huggingface_tokenizer.SENTENCEPIECE_FILE,
     huggingface_tokenizer.CONFIG_FILE,
     wordpiece.VOCABULARY_FILE,
@@ -83,6 +89,12 @@ def convert(source, output, to):
     """
     if to not in FORMATS:
         raise ValueError(f"`to` must be one of {FORMATS}. Received: {to!r}.")
+    if google.is_google(output):
+        raise ValueError(
+            "The output must not be a folder of Google's original, which "
+            f"would be read in place of the result. {os.fspath(output)!r} "
+            f"holds `{google.CONFIG_FILE}`; choose another folder."
+        )
     folder = local_preset_folder(source)
     checkpoint = open_foreign(folder)
     tokenizer, tokenizer_note = _tokenizer(folder, checkpoint, to)

@@ -262,6 +262,8 @@ KEY = "albert.encoder.albert_layer_groups.0.albert_layers.0.ffn.bias"
         (lambda t: t.pop(KEY), (KEY.removeprefix("albert."), "lacks")),
         (lambda t: t.update(extra=torch.zeros(2)), ("'extra'",)),
         (lambda t: t.update({KEY: t[KEY].int()}), (KEY, "int32")),
+        (lambda t: t.update({KEY: t[KEY].to(torch.complex64)}), (KEY,)),
+        (lambda t: t.update({KEY: t[KEY].to(torch.float8_e4m3fn)}), (KEY,)),
         (
             lambda t: t.update({KEY.removeprefix("albert."): t[KEY] + 1}),
             (KEY, "once"),
@@ -295,6 +297,10 @@ def test_weights_that_do_not_fit_are_refused(change, words, folder):
         ({"hidden_act": "quick_gelu"}, ("hidden_act", "quick_gelu")),
         ({"hidden_size": "16"}, ("hidden_size",)),
         ({"num_hidden_layers": 0}, ("num_hidden_layers",)),
+        ({"num_hidden_layers": 10**9}, ("at most 1024", "config.json")),
+        ({"num_hidden_groups": 10**9}, ("num_groups", "config.json")),
+        ({"inner_group_num": 10**9}, ("at most 1024", "config.json")),
+        ({"hidden_dropout_prob": 1.0}, ("below 1", "config.json")),
         ({"hidden_size": 10**12}, ("albert.", "shape")),
         ({"inner_group_num": 7}, ("albert_layers.2", "lacks")),
         ({"hidden_dropout_prob": -1}, ("hidden_dropout_prob",)),
@@ -315,6 +321,8 @@ def test_labels_that_do_not_count_up_are_refused(save_theirs):
     _, folder = save_theirs("AlbertForSequenceClassification")
     change_json(folder / "config.json", id2label={"0": "a", "5": "b"})
     refused(folder, "id2label", "config.json")
+    change_json(folder / "config.json", id2label={"0": "a", "1": "a"})
+    refused(folder, "id2label", "'a' more than once", "config.json")
     change_json(folder / "config.json", id2label={"0": "a"})
     refused(folder, "classifier.", "shape")
 
@@ -350,8 +358,14 @@ def test_a_pickle_is_not_executed(folder, tmp_path):
     (folder / "model.safetensors").unlink()
     victim = tmp_path / "victim"
     torch.save({"a": Evil(str(victim))}, folder / "pytorch_model.bin")
-    refused(folder, "pytorch_model.bin", "Nothing was executed")
+    message = refused(folder, "pytorch_model.bin", "Nothing was executed")
+    assert "weights_only" not in message  # torch advises to execute it.
     assert not victim.exists()
+    torch.save({3: torch.zeros(1)}, folder / "pytorch_model.bin")
+    refused(folder, "dictionary of weights")
+    sparse = {KEY: torch.zeros(2, 2).to_sparse()}
+    torch.save(sparse, folder / "pytorch_model.bin")
+    refused(folder, KEY, "sparse")
     torch.save([torch.zeros(1)], folder / "pytorch_model.bin")
     refused(folder, "dictionary of weights")
 

@@ -138,7 +138,6 @@ def tokenizers(tokenizer):
     )
     spaces = train(
         readable(),
-        add_dummy_prefix=False,
         remove_extra_whitespaces=False,
         normalization_rule_name="identity",
     )

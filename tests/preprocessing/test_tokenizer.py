@@ -195,3 +195,74 @@ def test_what_is_no_vocabulary(tmp_path):
             ka.AlbertTokenizer(proto)
     with pytest.raises(ValueError, match="No vocabulary"):
         ka.AlbertTokenizer()("text")
+
+
+# === Odd texts and vocabularies ===
+
+
+def _vocabulary(**options):
+    content = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["abc is a text of 26 letters, or of more"] * 9),
+        model_writer=content,
+        vocab_size=40,
+        hard_vocab_limit=False,
+        pad_id=0,
+        pad_piece="<pad>",
+        unk_id=1,
+        bos_id=-1,
+        eos_id=-1,
+        control_symbols=["[CLS]", "[SEP]", "[MASK]"],
+        minloglevel=2,
+        **options,
+    )
+    return content.getvalue()
+
+
+@pytest.mark.once
+def test_invalid_bytes_are_unknown_everywhere():
+    tokenizer = ka.AlbertTokenizer.from_preset("albert_tiny_en")
+    texts = [b"a\xffb", b"\xc3", b"the \xed\xa0\x80 cat", b"caf\xc3\xa9"]
+    in_graph = tf.data.Dataset.from_tensors(texts).map(tokenizer)
+    expected = in_graph.get_single_element().to_list()
+    assert [list(row) for row in tokenizer(texts)] == expected
+    assert [list(row) for row in tokenizer(tf.constant(texts))] == expected
+
+
+@pytest.mark.once
+def test_half_a_surrogate_pair_is_refused():
+    tokenizer = ka.AlbertTokenizer.from_preset("albert_tiny_en")
+    for call in (tokenizer, tokenizer.tokenize_with_offsets):
+        with pytest.raises(ValueError, match="index 1.*surrogate"):
+            call(["ok", "a\ud800b"])
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "options, word",
+    [
+        ({"model_type": "bpe"}, "Unigram"),
+        ({"treat_whitespace_as_suffix": True}, "before words"),
+        ({"add_dummy_prefix": False}, "before the first word"),
+    ],
+)
+def test_models_that_graphs_segment_otherwise_are_refused(options, word):
+    with pytest.raises(ValueError, match=word):
+        ka.AlbertTokenizer(_vocabulary(**options))
+
+
+@pytest.mark.once
+def test_symbols_that_folding_changes_are_text_everywhere():
+    tokenizer = ka.AlbertTokenizer(_vocabulary(user_defined_symbols=["ABC"]))
+    texts = ["ABC is a text", "of abc"]
+    in_graph = tf.data.Dataset.from_tensors(texts).map(tokenizer)
+    ids = [list(row) for row in tokenizer(texts)]
+    assert ids == in_graph.get_single_element().to_list()
+    assert tokenizer.token_to_id("ABC") not in ids[0]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("length", [0, -1, 2.5])
+def test_a_sequence_length_that_is_none_is_refused(length):
+    with pytest.raises(ValueError, match="sequence_length"):
+        ka.AlbertTokenizer(sequence_length=length)
