@@ -8,6 +8,7 @@ import tempfile
 import keras
 
 from keras_albert.export import litert, onnx
+from keras_albert.export.arguments import check_max_drop
 from keras_albert.export.artifacts import SUFFIXES
 from keras_albert.export.litert import check_writable, to_litert
 from keras_albert.export.onnx import to_onnx
@@ -18,7 +19,7 @@ from keras_albert.export.report import (
 )
 from keras_albert.export.saved_model import to_saved_model
 from keras_albert.export.tensorflow_process import is_plain_tensorflow
-from keras_albert.export.verify import Reference, check_max_drop
+from keras_albert.export.verify import Reference
 from keras_albert.presets.saving import check_replaceable, whole_folder
 
 WRITERS = {

@@ -196,12 +196,17 @@ def check_exportable(model, sequence_length):
     if model is not backbone:
         _check_head(model)
     positions = backbone.max_sequence_length
-    if sequence_length is not None and not 1 <= sequence_length <= positions:
+    if sequence_length is None:
+        return
+    if (
+        type(sequence_length) is not int
+        or not 1 <= sequence_length <= positions
+    ):
         raise ValueError(
-            "`sequence_length` must lie between 1 and the model's "
-            f"{positions} positions. Received: {sequence_length}."
+            "`sequence_length` must be an integer between 1 and the model's "
+            f"{positions} positions. Received: {sequence_length!r}."
         )
-    if preprocessor and sequence_length is not None and sequence_length < 4:
+    if preprocessor and sequence_length < 4:
         raise ValueError(
             "`sequence_length` must be at least 4 tokens, to hold two texts "
             f"and the special tokens. Received: {sequence_length}."

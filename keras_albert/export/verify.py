@@ -7,6 +7,11 @@ import numpy as np
 
 from keras_albert.export import examples as inputs_of
 from keras_albert.export import inspection
+from keras_albert.export.arguments import (
+    check_examples,
+    check_max_drop,
+    checked_targets,
+)
 from keras_albert.export.artifacts import (
     PAIR_INPUTS,
     TEXT_INPUTS,
@@ -22,7 +27,6 @@ from keras_albert.export.litert_conversion import (
 from keras_albert.export.report import Report, VerificationError
 from keras_albert.export.runtime_process import RuntimeProcess
 from keras_albert.tasks.loading import load_preset
-from keras_albert.tasks.text_classifier import AlbertTextClassifier
 from keras_albert.training.evaluation import default_monitor, score_classifier
 
 # Tokens. Memory is measured at the first; the longest that a file takes is
@@ -123,23 +127,6 @@ def verify(
     return report
 
 
-def check_max_drop(max_drop, targets):
-    """Raises ValueError unless a metric can be held to `max_drop` points."""
-    if max_drop is None:
-        return
-    if not 0 <= max_drop < np.inf:
-        raise ValueError(
-            "`max_drop` must be a number of points, 0 or more. Received: "
-            f"{max_drop}."
-        )
-    if targets is None:
-        raise ValueError(
-            "`max_drop` must come with labelled examples, to measure the "
-            "metric on. Pass `examples` and `targets` (`--data` with "
-            "`--text-column` and `--label-column`)."
-        )
-
-
 class Reference:
     """A model, what it is compared on, and what it computes there.
 
@@ -159,20 +146,15 @@ class Reference:
         preprocessor = getattr(model, "preprocessor", None)
         if examples is None and preprocessor is not None:
             examples = inputs_of.default_texts(preprocessor)
-        elif examples is not None and (
-            isinstance(examples, str) or not len(examples)
-        ):
-            raise ValueError(
-                "`examples` must be a list of at least one text or pair. "
-                f"Received: {examples!r}."
-            )
         elif examples is not None and preprocessor is None:
             raise ValueError(
                 "A model without a preprocessor cannot take texts. Pass "
                 "`examples=None`, or the model with its preprocessor."
             )
+        elif examples is not None:
+            check_examples(examples)
         if targets is not None:
-            _check_targets(model, examples, targets)
+            targets = checked_targets(model, examples, targets)
         self.texts = examples
         self.targets = targets
         self._computed = {}
@@ -211,7 +193,7 @@ class Reference:
             float.
         """
         values = np.concatenate([x["probabilities"] for x in outputs])
-        scores = score_classifier(self.model, values, np.asarray(self.targets))
+        scores = score_classifier(self.model, values, self.targets)
         return scores[default_monitor(self.model)]
 
     def check(self, artifact, max_drop=None, sequence_length=None):
@@ -361,19 +343,6 @@ class Reference:
             "drop": 100.0 * (of_model - of_artifact),
             "rows": len(actual),
         }
-
-
-def _check_targets(model, examples, targets):
-    if not isinstance(model, AlbertTextClassifier):
-        raise ValueError(
-            "`targets` must come with an AlbertTextClassifier, whose metric "
-            f"they are for. Received: an {type(model).__name__}."
-        )
-    if examples is None or len(examples) != len(targets):
-        raise ValueError(
-            "There must be a target for each example. Received: "
-            f"{len(examples or ())} examples and {len(targets)} targets."
-        )
 
 
 def _signatures(model, artifact, signatures):

@@ -338,10 +338,22 @@ def test_files_of_texts_that_are_cut(model, tmp_path):
     assert report.passed and report.examples == len(texts)
 
 
-@pytest.mark.parametrize("texts", [[], "a text"])
-def test_examples_must_be_a_list(model, files, texts):
-    with pytest.raises(ValueError, match="list of at least one"):
-        verify(model, files["litert"], texts)
+@pytest.mark.parametrize(
+    ("texts", "targets", "words"),
+    [
+        ([], None, "list of at least one"),
+        ("a text", None, "list of at least one"),
+        ([1, 2], None, "must be strings"),
+        ([("a", "b", "c")], None, "2-tuples"),
+        (["a", "b"], [0, 2], "class indices.*Received: 2"),
+        (["a", "b"], ["a", "b"], "not its name"),
+        (["a", "b"], [0, float("nan")], "finite"),
+        (["a", "b"], [[0, 1], [1, 0]], "class indices"),
+    ],
+)
+def test_examples_that_cannot_be_meant(model, files, texts, targets, words):
+    with pytest.raises(ValueError, match=words):
+        verify(model, files["litert"], texts, targets=targets)
 
 
 @pytest.mark.parametrize("length", [1, 3])
