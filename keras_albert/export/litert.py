@@ -98,7 +98,8 @@ def to_litert(
         layout: `"rolled"` or `"unrolled"`.
         sequence_length: int or `None`. An int fixes the inputs to
             `(1, sequence_length)`, and `mask_positions` to `(1, 1)`; texts
-            are cut to it. `None` leaves the length open in a rolled file; an
+            are cut to it; with a preprocessor it is at least 4, to hold two
+            texts. `None` leaves the length open in a rolled file; an
             unrolled one then takes 128 tokens, a question answerer's 384, or
             as many as the preprocessor and the positions allow.
         inputs: `"ids"` or `"text"`.
