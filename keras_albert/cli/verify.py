@@ -14,6 +14,8 @@ def add_arguments(parser):
     add("model", metavar="MODEL", help="preset folder that was exported")
     add("artifact", metavar="ARTIFACT", help=".tflite, .onnx or SavedModel")
     add_gate(parser)
+    length = "that a litert file of texts was exported with"
+    add("--sequence-length", type=int, metavar="N", help=length)
     add("--json", action="store_true", help="print JSON")
 
 
@@ -22,7 +24,12 @@ def run(args):
     from keras_albert.export import VerificationError, verify
 
     try:
-        report = verify(args.model, args.artifact, **gate_options(args))
+        report = verify(
+            args.model,
+            args.artifact,
+            sequence_length=args.sequence_length,
+            **gate_options(args),
+        )
         code = 0
     except VerificationError as error:
         report, code = error.report, print_failure(error)

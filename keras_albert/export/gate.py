@@ -8,6 +8,7 @@ import tempfile
 import keras
 
 from keras_albert.export import litert, onnx
+from keras_albert.export.arguments import check_max_drop
 from keras_albert.export.artifacts import SUFFIXES
 from keras_albert.export.litert import check_writable, to_litert
 from keras_albert.export.onnx import to_onnx
@@ -18,7 +19,7 @@ from keras_albert.export.report import (
 )
 from keras_albert.export.saved_model import to_saved_model
 from keras_albert.export.tensorflow_process import is_plain_tensorflow
-from keras_albert.export.verify import Reference, check_max_drop
+from keras_albert.export.verify import Reference
 from keras_albert.presets.saving import check_replaceable, whole_folder
 
 WRITERS = {
@@ -85,6 +86,7 @@ def export_model(
     if is_plain_tensorflow(reference.model):
         # It is loaded already: no other process must do it again.
         source = reference.model
+    length = options.get("sequence_length")
     tried: list[dict] = []
     report = None
     for quantization in quantizations:
@@ -95,7 +97,7 @@ def export_model(
         with _beside(path, to) as temporary:
             WRITERS[to](source, temporary, **options)
             try:
-                report = _check(reference, temporary, path, max_drop)
+                report = _check(reference, temporary, path, max_drop, length)
             except VerificationError as error:
                 if not is_auto:
                     raise
@@ -126,10 +128,10 @@ def _candidates(to, targets):
     return [name for name in _BY_SIZE if name in available]
 
 
-def _check(reference, temporary, path, max_drop):
+def _check(reference, temporary, path, max_drop, length):
     """The report; the file is called what it is going to be called."""
     try:
-        report = reference.check(temporary, max_drop)
+        report = reference.check(temporary, max_drop, length)
     except VerificationError as error:
         message = str(error).replace(repr(temporary), repr(path))
         raise VerificationError(message, error.report) from error

@@ -98,7 +98,8 @@ def to_litert(
         layout: `"rolled"` or `"unrolled"`.
         sequence_length: int or `None`. An int fixes the inputs to
             `(1, sequence_length)`, and `mask_positions` to `(1, 1)`; texts
-            are cut to it. `None` leaves the length open in a rolled file; an
+            are cut to it; with a preprocessor it is at least 4, to hold two
+            texts. `None` leaves the length open in a rolled file; an
             unrolled one then takes 128 tokens, a question answerer's 384, or
             as many as the preprocessor and the positions allow.
         inputs: `"ids"` or `"text"`.
@@ -136,7 +137,7 @@ def to_litert(
         )
     if isinstance(model, keras.Model):
         check_exportable(model, sequence_length)
-        check_takes_texts(model, inputs, sequence_length)
+        check_takes_texts(model, inputs)
     check_writable(path)
     if is_plain_tensorflow(model):
         write_whole(path, convert(model, **options))
@@ -196,10 +197,20 @@ def check_exportable(model, sequence_length):
     if model is not backbone:
         _check_head(model)
     positions = backbone.max_sequence_length
-    if sequence_length is not None and not 1 <= sequence_length <= positions:
+    if sequence_length is None:
+        return
+    if (
+        type(sequence_length) is not int
+        or not 1 <= sequence_length <= positions
+    ):
         raise ValueError(
-            "`sequence_length` must lie between 1 and the model's "
-            f"{positions} positions. Received: {sequence_length}."
+            "`sequence_length` must be an integer between 1 and the model's "
+            f"{positions} positions. Received: {sequence_length!r}."
+        )
+    if preprocessor and sequence_length < 4:
+        raise ValueError(
+            "`sequence_length` must be at least 4 tokens, to hold two texts "
+            f"and the special tokens. Received: {sequence_length}."
         )
 
 
@@ -226,7 +237,7 @@ def _check_head(model):
             )
 
 
-def check_takes_texts(model, inputs, sequence_length=None):
+def check_takes_texts(model, inputs):
     """Raises ValueError when texts are wanted of a model that takes none."""
     if inputs != "text":
         return
@@ -236,11 +247,6 @@ def check_takes_texts(model, inputs, sequence_length=None):
             "`inputs='text'` needs a model with a preprocessor of one or two "
             f"texts, and its tokenizer. This {type(model).__name__} has "
             "none; export it with `inputs='ids'`."
-        )
-    if sequence_length is not None and sequence_length < 4:
-        raise ValueError(
-            "`sequence_length` must be at least 4 tokens, to hold two texts "
-            f"and the special tokens. Received: {sequence_length}."
         )
 
 
@@ -336,7 +342,7 @@ def _main(folder, path, options):
     options = json.loads(options)
     model = load_preset(folder, dtype="float32")
     check_exportable(model, options["sequence_length"])
-    check_takes_texts(model, options["inputs"], options["sequence_length"])
+    check_takes_texts(model, options["inputs"])
     write_whole(path, convert(model, **options))
 
 

@@ -57,7 +57,8 @@ def to_onnx(
             ONNX Runtime runs fastest, or `"rolled"`, each group of layers
             the body of one `Loop`, which is converted in a fraction of the
             time and makes the smaller graph.
-        sequence_length: int or `None`. An int fixes `sequence`.
+        sequence_length: int or `None`. An int fixes `sequence`; with a
+            preprocessor it is at least 4, to hold two texts.
         quantization: `None`, or `"int8"`: weights in 8 bits, and activations
             while they meet them. Weights of products take 7 of the bits, a
             scale a column: with all 8, sums overflow on processors with AVX2

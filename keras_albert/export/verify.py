@@ -7,6 +7,11 @@ import numpy as np
 
 from keras_albert.export import examples as inputs_of
 from keras_albert.export import inspection
+from keras_albert.export.arguments import (
+    check_examples,
+    check_max_drop,
+    checked_targets,
+)
 from keras_albert.export.artifacts import (
     PAIR_INPUTS,
     TEXT_INPUTS,
@@ -22,7 +27,6 @@ from keras_albert.export.litert_conversion import (
 from keras_albert.export.report import Report, VerificationError
 from keras_albert.export.runtime_process import RuntimeProcess
 from keras_albert.tasks.loading import load_preset
-from keras_albert.tasks.text_classifier import AlbertTextClassifier
 from keras_albert.training.evaluation import default_monitor, score_classifier
 
 # Tokens. Memory is measured at the first; the longest that a file takes is
@@ -73,6 +77,7 @@ def verify(
     *,
     targets: np.ndarray | None = None,
     max_drop: float | None = None,
+    sequence_length: int | None = None,
 ) -> Report:
     """Runs an artifact in its own runtime and compares it with its model.
 
@@ -93,6 +98,9 @@ def verify(
             or micro F1.
         max_drop: float, points (hundredths) that the metric may drop;
             `None` takes that of `TOLERANCES`.
+        sequence_length: int or `None`, the `sequence_length` that a LiteRT
+            file of texts was exported with. It cannot be read from the file;
+            a file of ids tells its own.
 
     Returns:
         A `Report`.
@@ -109,7 +117,7 @@ def verify(
     """
     check_max_drop(max_drop, targets)
     reference = Reference(model, examples, targets)
-    report = reference.check(os.fspath(artifact), max_drop)
+    report = reference.check(os.fspath(artifact), max_drop, sequence_length)
     if not report.passed:
         raise VerificationError(
             f"{report.artifact!r} does not compute what the model computes: "
@@ -117,23 +125,6 @@ def verify(
             report,
         )
     return report
-
-
-def check_max_drop(max_drop, targets):
-    """Raises ValueError unless a metric can be held to `max_drop` points."""
-    if max_drop is None:
-        return
-    if not 0 <= max_drop < np.inf:
-        raise ValueError(
-            "`max_drop` must be a number of points, 0 or more. Received: "
-            f"{max_drop}."
-        )
-    if targets is None:
-        raise ValueError(
-            "`max_drop` must come with labelled examples, to measure the "
-            "metric on. Pass `examples` and `targets` (`--data` with "
-            "`--text-column` and `--label-column`)."
-        )
 
 
 class Reference:
@@ -160,8 +151,10 @@ class Reference:
                 "A model without a preprocessor cannot take texts. Pass "
                 "`examples=None`, or the model with its preprocessor."
             )
+        elif examples is not None:
+            check_examples(examples)
         if targets is not None:
-            _check_targets(model, examples, targets)
+            targets = checked_targets(model, examples, targets)
         self.texts = examples
         self.targets = targets
         self._computed = {}
@@ -200,15 +193,16 @@ class Reference:
             float.
         """
         values = np.concatenate([x["probabilities"] for x in outputs])
-        scores = score_classifier(self.model, values, np.asarray(self.targets))
+        scores = score_classifier(self.model, values, self.targets)
         return scores[default_monitor(self.model)]
 
-    def check(self, artifact, max_drop=None):
+    def check(self, artifact, max_drop=None, sequence_length=None):
         """Runs an artifact and compares it; see `verify`.
 
         Args:
             artifact: string, path.
             max_drop: float or `None`, see `verify`.
+            sequence_length: int or `None`, see `verify`.
 
         Returns:
             A `Report`, passed or not.
@@ -217,7 +211,7 @@ class Reference:
         with RuntimeProcess(artifact, format_) as process:
             ids, texts = _signatures(self.model, artifact, process.signatures)
             shapes = process.signatures[ids]["inputs"] if ids else {}
-            longest = _fixed_length(shapes)
+            longest = _fixed_length(shapes) if ids else sequence_length
             features, expected = self.computed(longest, shapes)
             runs = []
             if ids:
@@ -351,19 +345,6 @@ class Reference:
         }
 
 
-def _check_targets(model, examples, targets):
-    if not isinstance(model, AlbertTextClassifier):
-        raise ValueError(
-            "`targets` must come with an AlbertTextClassifier, whose metric "
-            f"they are for. Received: an {type(model).__name__}."
-        )
-    if examples is None or len(examples) != len(targets):
-        raise ValueError(
-            "There must be a target for each example. Received: "
-            f"{len(examples or ())} examples and {len(targets)} targets."
-        )
-
-
 def _signatures(model, artifact, signatures):
     """The signature of ids, or `None`, and those of texts by their kind."""
     names = set(input_names(model))
@@ -401,7 +382,7 @@ def _place(name):
 
 
 def _fixed_length(shapes):
-    return shapes["token_ids"][-1] if shapes else None
+    return shapes["token_ids"][-1]
 
 
 def _text_run(signatures, text):

@@ -158,6 +158,8 @@ class AlbertTokenizer(
         self._add_special_token("[CLS]", "start_token")
         self._add_special_token("[SEP]", "end_token")
         super().__init__(proto=proto, **kwargs)
+        # It has no weights; `quantize` refuses layers that are not built.
+        self.built = True
 
     def set_proto(self, proto):
         """Takes a SentencePiece model, and folds it unless it is folded.

@@ -95,6 +95,8 @@ class AlbertWordPieceTokenizer(
             split_on_cjk=split_on_cjk,
             **kwargs,
         )
+        # It has no weights; `quantize` refuses layers that are not built.
+        self.built = True
 
     def load_assets(self, dir_path):
         """Reads the vocabulary of a preset.

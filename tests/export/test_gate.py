@@ -227,7 +227,9 @@ def test_auto_must_measure(model, tmp_path):
         ({"to": "pickle"}, "`to` must be one of"),
     ):
         with pytest.raises(ValueError, match=words):
-            export_model(model, tmp_path / "m", quantization="auto", **options)
+            export_model(
+                model, tmp_path / "m.tflite", quantization="auto", **options
+            )
     assert not os.listdir(tmp_path)
 
 
@@ -325,6 +327,40 @@ def test_files_with_fixed_lengths(model, tmp_path):
     assert report.metric["model"] == 1.0
     assert [x["tokens"] for x in report.latency["by_length"]] == [9]
     assert model.preprocessor.sequence_length == 32
+
+
+def test_files_of_texts_that_are_cut(model, tmp_path):
+    """The model is compared on what the file's tokenizer keeps."""
+    path = tmp_path / "cut.tflite"
+    texts = ["Hm.", "", "a long text that is cut off somewhere " * 3]
+    options = {"inputs": "text", "sequence_length": 6}
+    report = export_model(model, path, examples=texts, **options)
+    assert report.passed and report.examples == len(texts)
+
+
+@pytest.mark.parametrize(
+    ("texts", "targets", "words"),
+    [
+        ([], None, "list of at least one"),
+        ("a text", None, "list of at least one"),
+        ([1, 2], None, "must be strings"),
+        ([("a", "b", "c")], None, "2-tuples"),
+        (["a", "b"], [0, 2], "class indices.*Received: 2"),
+        (["a", "b"], ["a", "b"], "not its name"),
+        (["a", "b"], [0, float("nan")], "finite"),
+        (["a", "b"], [[0, 1], [1, 0]], "class indices"),
+    ],
+)
+def test_examples_that_cannot_be_meant(model, files, texts, targets, words):
+    with pytest.raises(ValueError, match=words):
+        verify(model, files["litert"], texts, targets=targets)
+
+
+@pytest.mark.parametrize("length", [1, 3])
+def test_lengths_that_hold_no_pair(model, tmp_path, length):
+    with pytest.raises(ValueError, match="at least 4"):
+        export_model(model, tmp_path / "m.tflite", sequence_length=length)
+    assert not os.listdir(tmp_path)
 
 
 # === Damaged files ===

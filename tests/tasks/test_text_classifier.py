@@ -492,6 +492,15 @@ def test_adapters_are_not_lost_on_what_was_traced(make_classifier):
     assert result["label"] == LABELS[after[0].argmax()]
 
 
+@pytest.mark.once
+@pytest.mark.filterwarnings("ignore:Layer .* `quantize`")
+def test_loaded_classifiers_can_be_quantized(make_classifier, tmp_path):
+    make_classifier(num_classes=2).save_to_preset(tmp_path)
+    loaded = ka.AlbertTextClassifier.from_preset(tmp_path)
+    loaded.quantize("int8")
+    assert loaded.output_dense.quantization_mode == "int8"
+
+
 @pytest.mark.filterwarnings("ignore:Layer .* `quantize`")
 def test_quantized_classifiers_survive_saving(make_classifier, tmp_path):
     classifier = make_classifier(labels=LABELS, backbone={"num_layers": 1})

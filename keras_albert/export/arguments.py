@@ -1,0 +1,73 @@
+"""What `verify` and the gate may be given."""
+
+import numpy as np
+
+from keras_albert.tasks.targets import check_classes, check_numbers, check_shape
+from keras_albert.tasks.task import as_texts
+from keras_albert.tasks.text_classifier import AlbertTextClassifier
+
+
+def check_max_drop(max_drop, targets):
+    """Raises ValueError unless a metric can be held to `max_drop` points."""
+    if max_drop is None:
+        return
+    if not 0 <= max_drop < np.inf:
+        raise ValueError(
+            "`max_drop` must be a number of points, 0 or more. Received: "
+            f"{max_drop}."
+        )
+    if targets is None:
+        raise ValueError(
+            "`max_drop` must come with labelled examples, to measure the "
+            "metric on. Pass `examples` and `targets` (`--data` with "
+            "`--text-column` and `--label-column`)."
+        )
+
+
+def check_examples(examples):
+    """Raises ValueError unless examples are a list of texts and pairs."""
+    if isinstance(examples, (str, tuple)) or not len(examples):
+        raise ValueError(
+            "`examples` must be a list of at least one text or pair of texts. "
+            f"Received: {examples!r}."
+        )
+    # Texts and pairs may be mixed here.
+    as_texts([item for item in examples if not isinstance(item, tuple)])
+    as_texts([item for item in examples if isinstance(item, tuple)])
+
+
+def checked_targets(model, examples, targets):
+    """Checks targets, and makes an array of them.
+
+    Args:
+        model: a task.
+        examples: list of texts and pairs, checked.
+        targets: see `verify`.
+
+    Returns:
+        array, `(examples,)` or, of several labels, `(examples, classes)`.
+
+    Raises:
+        ValueError: if they do not fit model or examples.
+    """
+    if not isinstance(model, AlbertTextClassifier):
+        raise ValueError(
+            "`targets` must come with an AlbertTextClassifier, whose metric "
+            f"they are for. Received: an {type(model).__name__}."
+        )
+    if examples is None or len(examples) != len(targets):
+        raise ValueError(
+            "There must be a target for each example. Received: "
+            f"{len(examples or ())} examples and {len(targets)} targets."
+        )
+    targets = np.asarray(targets)
+    check_numbers(targets)
+    if model.multi_label:
+        check_shape(targets, (model.num_classes,), "0 or 1 for each class")
+        check_classes(targets, 2)
+        return targets
+    what = "scores" if model.num_classes == 1 else "class indices"
+    check_shape(targets, (1,), what)
+    if model.num_classes > 1:
+        check_classes(targets, model.num_classes)
+    return targets.reshape(-1)
