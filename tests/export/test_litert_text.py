@@ -8,6 +8,7 @@ import pytest
 import contracts
 import keras_albert as ka
 from keras_albert.export import litert_text, to_litert, verify
+from keras_albert.preprocessing import normalizer
 
 pytest.importorskip("ai_edge_litert")
 pytest.importorskip("tensorflow_text")
@@ -29,9 +30,7 @@ LENGTH = 16
 @pytest.fixture(scope="module")
 def digits_tokenizer(tokenizer):
     """One whose vocabulary has digits with a comma, as the original's has."""
-    from sentencepiece import sentencepiece_model_pb2
-
-    proto = sentencepiece_model_pb2.ModelProto.FromString(tokenizer.proto)
+    proto = normalizer._parse(tokenizer.proto)
     pieces = {piece.piece for piece in proto.pieces}
     for place, new in ((6000, "▁2019,"), (6001, "1,"), (6002, "▁7,")):
         assert new not in pieces
