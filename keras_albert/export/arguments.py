@@ -24,6 +24,18 @@ def check_max_drop(max_drop, targets):
         )
 
 
+def check_text_length(sequence_length):
+    """Raises ValueError unless a file of texts can be cut to a length."""
+    if sequence_length is None:
+        return
+    if type(sequence_length) is not int or sequence_length < 4:
+        raise ValueError(
+            "`sequence_length` must be an integer of at least 4 tokens, that "
+            "a file of texts was exported with. Received: "
+            f"{sequence_length!r}."
+        )
+
+
 def check_examples(examples):
     """Raises ValueError unless examples are a list of texts and pairs."""
     if isinstance(examples, (str, tuple)) or not len(examples):

@@ -10,6 +10,7 @@ from keras_albert.export import inspection
 from keras_albert.export.arguments import (
     check_examples,
     check_max_drop,
+    check_text_length,
     checked_targets,
 )
 from keras_albert.export.artifacts import (
@@ -116,6 +117,7 @@ def verify(
         ImportError: if the format's runtime is not installed.
     """
     check_max_drop(max_drop, targets)
+    check_text_length(sequence_length)
     reference = Reference(model, examples, targets)
     report = reference.check(os.fspath(artifact), max_drop, sequence_length)
     if not report.passed:

@@ -358,8 +358,11 @@ def test_examples_that_cannot_be_meant(model, files, texts, targets, words):
 
 @pytest.mark.parametrize("length", [1, 3])
 def test_lengths_that_hold_no_pair(model, tmp_path, length):
+    path = tmp_path / "m.tflite"
     with pytest.raises(ValueError, match="at least 4"):
-        export_model(model, tmp_path / "m.tflite", sequence_length=length)
+        export_model(model, path, sequence_length=length)
+    with pytest.raises(ValueError, match="at least 4"):
+        verify(model, path, sequence_length=length)
     assert not os.listdir(tmp_path)
 
 
