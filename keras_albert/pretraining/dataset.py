@@ -153,10 +153,13 @@ class PretrainingBatches:
             count: int, examples at most.
 
         Returns:
-            A `tf.data.Dataset` of known size, as `one_epoch`.
+            A `tf.data.Dataset` of known size, as `one_epoch`; `None` if
+            there is no example.
         """
         taken = math.ceil(count / self.batch_size)
         batches = list(self.one_epoch().take(taken).as_numpy_iterator())
+        if not batches:
+            return None
         arrays = tf.nest.map_structure(
             lambda *parts: np.concatenate(parts)[:count], *batches
         )

@@ -1,15 +1,15 @@
 """The pretraining recipe: from prepared data to a pretrained model."""
 
-import glob
 import hashlib
 import json
+import math
 import os
-import shutil
 
 import keras
 
 from keras_albert.preprocessing.tokenizer import AlbertTokenizer
 from keras_albert.presets.locking import locked_folder
+from keras_albert.presets.saving import clear_leftovers
 from keras_albert.pretraining.checkpoint import CHECKPOINT_FILE, Checkpoint
 from keras_albert.pretraining.optimization import (
     OPTIMIZERS,
@@ -31,6 +31,7 @@ DEFAULT_SIZES = {
     "embedding_dim": 128,
     "intermediate_dim": 1024,
 }
+_LARGEST_SEED = 2**31 - 1  # Of `tf.random.fold_in`.
 
 
 def pretrain(
@@ -124,14 +125,21 @@ def pretrain(
         "warmup": warmup,
         "mask_rate": mask_rate,
         "dropout": dropout,
-        "dtype": keras.dtype_policies.get(
-            dtype or keras.config.dtype_policy()
-        ).name,
+        "dtype": _policy(dtype),
         "rematerialize": rematerialize,
         "jit_compile": jit_compile,
         "sizes": {**DEFAULT_SIZES, **(sizes or {})},
     }
     _check(settings)
+    if not os.fspath(output_dir):
+        raise ValueError(
+            "The output must be a folder. Received an empty path; name it."
+        )
+    if os.path.realpath(output_dir) == os.path.realpath(data):
+        raise ValueError(
+            "The output must be another folder than the data. Received: "
+            f"{os.fspath(data)!r} for both."
+        )
     if jit_compile is None:
         settings["jit_compile"] = keras.backend.backend() == "jax"
     if learning_rate is None:
@@ -158,6 +166,18 @@ def pretrain(
         return PretrainingRun(
             folder, checkpoint, dataset, tokenizer, settings
         ).run(progress, stream)
+
+
+def _policy(dtype):
+    try:
+        return keras.dtype_policies.get(
+            dtype or keras.config.dtype_policy()
+        ).name
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "`dtype` must be a dtype policy of Keras, such as float32 or "
+            f"mixed_bfloat16. Received: dtype={dtype!r}."
+        ) from error
 
 
 def _check(settings):
@@ -187,10 +207,21 @@ def _check(settings):
             "layers would drop others when they are computed again. Received: "
             f"dropout={settings['dropout']}; leave one out, or use JAX."
         )
+    rate = settings["learning_rate"]
+    # Not a number is in no interval.
+    if rate is not None and not 0.0 < rate < math.inf:
+        raise ValueError(
+            f"`learning_rate` must be a positive number. Received: {rate}."
+        )
     if not 0.0 <= settings["warmup"] <= 1.0:
         raise ValueError(
             "`warmup` must lie between 0 and 1. Received: "
             f"{settings['warmup']}."
+        )
+    if not 0 <= settings["seed"] <= _LARGEST_SEED:
+        raise ValueError(
+            f"`seed` must lie between 0 and {_LARGEST_SEED}. Received: "
+            f"{settings['seed']}."
         )
 
 
@@ -231,8 +262,5 @@ def _is_finished(folder, progress):
 
 def _remove_leftovers(folder):
     """Removes what a killed process was in the middle of writing."""
-    for ending in ("partial", "former"):
-        for path in glob.glob(f".{MODEL_FOLDER}.*.{ending}", root_dir=folder):
-            shutil.rmtree(os.path.join(folder, path), ignore_errors=True)
-    for path in glob.glob("*.partial", root_dir=folder):
-        os.remove(os.path.join(folder, path))
+    for name in (CHECKPOINT_FILE, MODEL_FOLDER, METRICS_FILE, HISTORY_FILE):
+        clear_leftovers(os.path.join(folder, name))

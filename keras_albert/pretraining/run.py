@@ -191,6 +191,10 @@ class PretrainingRun:
                 "seconds": round(time.perf_counter() - self._began, 3),
             }
         )
+        # Before the checkpoint: a step that is done again is logged again.
+        write_logs(
+            _file(self.folder, LOGS_FOLDER), self.history[-1], self.shown.curve
+        )
         self.checkpoint.save(
             {
                 "settings": self.settings,
@@ -201,9 +205,6 @@ class PretrainingRun:
         )
         self._save_model()
         self._write_history()
-        write_logs(
-            _file(self.folder, LOGS_FOLDER), self.history[-1], self.shown.curve
-        )
         self.shown.say(self._line(self.history[-1]))
 
     def _line(self, row):

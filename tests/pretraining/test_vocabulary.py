@@ -122,3 +122,15 @@ def test_scripts_without_spaces(tmp_path, words):
     assert report.character_coverage == 1
     assert report.unknown_rate == 0
     assert report.characters_per_token > 1.05
+
+
+def test_marks_that_are_no_accents(tmp_path):
+    """Folding drops Thai vowels and tones; the report tells."""
+    path = tmp_path / "text.txt"
+    for text, lost in (("ปู่", 200 / 3), ("ปลา", 0), ("café", 0), ("й", 100)):
+        path.write_text("\n".join([text] * 9))
+        report = train_and_report([path], 80, tmp_path / "v.spm")
+        assert report.marks_lost == pytest.approx(lost), text
+    path.write_text("\n".join(["ปู่"] * 9))
+    kept = train_and_report([path], 80, tmp_path / "v.spm", strip_accents=False)
+    assert kept.marks_lost == 0
