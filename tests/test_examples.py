@@ -1,9 +1,12 @@
 """Each example runs, on small data."""
 
 import importlib.util
+import math
 import pathlib
 
 import pytest
+
+import keras_albert as ka
 
 pytestmark = pytest.mark.once
 
@@ -22,6 +25,17 @@ def test_intents(tmp_path):
     accuracy = load("intents").main(["--epochs", "6", "--output", str(output)])
     assert accuracy > 0.4  # 0.125 by chance.
     assert output.stat().st_size < 3e6
+
+
+def test_pretraining(tmp_path):
+    """On this repository's documents, a few steps."""
+    files = map(str, (EXAMPLES.parent / "docs").glob("*.md"))
+    options = ["--vocabulary-size", "600", "--sequence-length", "32"]
+    options += ["--steps", "40", "--output", str(tmp_path)]
+    metrics = load("pretraining").main([*files, *options])
+    assert metrics["mlm_loss"] < math.log(600)  # Of guessing.
+    pretrainer = ka.AlbertPretrainer.from_preset(tmp_path / "model")
+    assert pretrainer.preprocessor.sequence_length == 32
 
 
 def test_every_example_has_a_test_and_is_short():

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import shlex
 import sys
 import threading
@@ -141,7 +142,12 @@ class _WorkerErrors(logging.Handler):
         self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.messages.append(record.getMessage())
+        # A protocol buffer as text: of its message, escaped, the first line.
+        text = record.getMessage()
+        found = re.search(r'message: "((?:[^"\\]|\\[^n])*)', text)
+        self.messages.append(
+            re.sub(r"\\(.)", r"\1", found[1]) if found else text
+        )
 
 
 def _processes(folder: str) -> SubprocessSDKEnvironment:

@@ -20,6 +20,7 @@ pytest.importorskip("google_crc32c", reason="needs the extra [beam]")
 pytestmark = pytest.mark.once
 
 IN_PROCESS = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+# ruff: noqa: E501
 # When, who, where, what; between them nothing, and now and then a number or a
 # Latin word, which are words of several pieces.
 THAI = (
