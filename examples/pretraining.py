@@ -9,6 +9,7 @@ and in sight. A blank line ends a document.
 """
 
 import argparse
+import itertools
 import pathlib
 import random
 
@@ -30,7 +31,7 @@ def sentence_pairs(files):
                 for line in document.splitlines()
                 for sentence in split_sentences(line)
             ]
-            pairs = zip(sentences, sentences[1:], strict=False)
+            pairs = itertools.pairwise(sentences)
             (train if index % 20 else dev).extend(pairs)
     random.Random(0).shuffle(train)
     return train, dev
