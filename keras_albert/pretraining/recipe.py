@@ -15,7 +15,7 @@ from keras_albert.pretraining.optimization import (
     OPTIMIZERS,
     default_learning_rate,
 )
-from keras_albert.pretraining.records import read_dataset
+from keras_albert.pretraining.records import DATASET_FILE, read_dataset
 from keras_albert.pretraining.run import (
     HISTORY_FILE,
     METRICS_FILE,
@@ -131,15 +131,6 @@ def pretrain(
         "sizes": {**DEFAULT_SIZES, **(sizes or {})},
     }
     _check(settings)
-    if not os.fspath(output_dir):
-        raise ValueError(
-            "The output must be a folder. Received an empty path; name it."
-        )
-    if os.path.realpath(output_dir) == os.path.realpath(data):
-        raise ValueError(
-            "The output must be another folder than the data. Received: "
-            f"{os.fspath(data)!r} for both."
-        )
     if jit_compile is None:
         settings["jit_compile"] = keras.backend.backend() == "jax"
     if learning_rate is None:
@@ -231,6 +222,11 @@ def _fingerprint(dataset):
 
 
 def _check_folder(folder, resume, progress, settings):
+    if os.path.exists(os.path.join(folder, DATASET_FILE)):
+        raise ValueError(
+            "The output must be another folder than that of prepared data. "
+            f"Received: {folder}."
+        )
     held = [
         name
         for name in (CHECKPOINT_FILE, MODEL_FOLDER, METRICS_FILE, HISTORY_FILE)

@@ -299,6 +299,10 @@ def _limit(message: str) -> str:
 
 def _check_output(path: str | os.PathLike) -> None:
     """Finds out before hours of training whether the file can be written."""
+    if os.path.isdir(path):
+        raise IsADirectoryError(
+            f"The output must be a file. {path} is a folder; name a file in it."
+        )
     folder = os.path.dirname(os.path.abspath(path))
     while not os.path.lexists(folder):
         folder = os.path.dirname(folder)

@@ -280,7 +280,7 @@ def test_pretraining_on_a_full_disk(
         (["--num-heads", 3], "num_heads=3"),
         (["--batch-size", 6, "--accumulate", 4], "multiple of `accumulate`"),
         (["-o", ""], "empty path"),
-        (["-o", "DATA"], "must be another folder than the data"),
+        (["-o", "DATA"], "must be another folder than that of"),
     ],
     ids=lambda value: "".join(map(str, value)) if type(value) is list else "",
 )
