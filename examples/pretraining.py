@@ -21,7 +21,11 @@ from keras_albert.pretraining.vocabulary import train_vocabulary
 
 
 def sentence_pairs(files):
-    """Consecutive sentences, two by two; every 20th document for dev."""
+    """Sentences and what follows each; every 20th document for dev.
+
+    Returns:
+        Two pairs of lists, for training and for dev.
+    """
     train, dev = [], []
     for path in files:
         text = pathlib.Path(path).read_text(encoding="utf-8")
@@ -33,8 +37,12 @@ def sentence_pairs(files):
             ]
             pairs = itertools.pairwise(sentences)
             (train if index % 20 else dev).extend(pairs)
+    if not train or not dev:
+        raise SystemExit("Give several documents, of several sentences each.")
     random.Random(0).shuffle(train)
-    return train, dev
+    return [
+        tuple(map(list, zip(*pairs, strict=True))) for pairs in (train, dev)
+    ]
 
 
 def main(argv=None):
@@ -56,9 +64,8 @@ def main(argv=None):
     )
     tokenizer = ka.AlbertTokenizer(str(vocabulary))
     train, dev = sentence_pairs(arguments.files)
-    if not train or not dev:
-        parser.error("documents must be several, of several sentences each")
-    print(f"{len(train)} pairs of sentences to train on, {len(dev)} for dev")
+    pairs = len(train[0])
+    print(f"{pairs} pairs of sentences to train on, {len(dev[0])} for dev")
 
     pretrainer = ka.AlbertPretrainer(
         ka.AlbertBackbone(
@@ -82,13 +89,11 @@ def main(argv=None):
         warmup_steps=max(arguments.steps // 20, 1),
     )
     pretrainer.compile(keras.optimizers.AdamW(rate, global_clipnorm=1.0))
-    epochs = -(-arguments.steps * arguments.batch_size // len(train))
+    epochs = -(-arguments.steps * arguments.batch_size // pairs)
     options = {"batch_size": arguments.batch_size, "verbose": 2}
-    pretrainer.fit(*zip(*train, strict=True), epochs=epochs, **options)
+    pretrainer.fit(*train, epochs=epochs, **options)
 
-    metrics = pretrainer.evaluate(
-        *zip(*dev, strict=True), return_dict=True, **options
-    )
+    metrics = pretrainer.evaluate(*dev, return_dict=True, **options)
     print(metrics)
     pretrainer.save_to_preset(output / "model")
     print(f'AlbertTextClassifier.from_preset("{output / "model"}", …) next')

@@ -327,8 +327,8 @@ def _finish(folder, report, plan, vocabulary, settings, seed):
     if not splits["train"]:
         raise ValueError(
             "There must be documents to train on. None was left: "
-            + (", ".join(f"{n} {c}" for n, c in counts.items() if c) or "no")
-            + f"; {_remedy(counts, splits, settings)}."
+            + "".join(f"{n} {c}, " for n, c in counts.items() if c)
+            + f"{_remedy(counts, splits, settings)}."
         )
     dataset = PreparedDataset(
         folder=folder,

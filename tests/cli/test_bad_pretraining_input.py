@@ -166,7 +166,7 @@ def test_vocabulary_without_special_tokens(prepare, prepared, tmp_path, capsys):
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(documents(20)),
             model_writer=file,
-            vocab_size=30,
+            vocab_size=60,
             minloglevel=2,
             hard_vocab_limit=False,
         )
