@@ -11,6 +11,7 @@ from keras_albert.preprocessing.tokenizer import AlbertTokenizer
 from keras_albert.presets.locking import locked_folder
 from keras_albert.presets.saving import clear_leftovers
 from keras_albert.pretraining.checkpoint import CHECKPOINT_FILE, Checkpoint
+from keras_albert.pretraining.encoding import read_vocabulary
 from keras_albert.pretraining.optimization import (
     OPTIMIZERS,
     default_learning_rate,
@@ -135,11 +136,7 @@ def pretrain(
         settings["jit_compile"] = keras.backend.backend() == "jax"
     if learning_rate is None:
         settings["learning_rate"] = default_learning_rate(optimizer, batch_size)
-    if not os.path.isfile(vocabulary):
-        raise FileNotFoundError(
-            "The vocabulary must be the file of a SentencePiece model. "
-            f"There is no file {vocabulary}; check the path."
-        )
+    read_vocabulary(vocabulary)  # Raises for what the tokenizer does not.
     dataset = read_dataset(data)
     tokenizer = AlbertTokenizer(os.fspath(vocabulary))
     dataset.check_vocabulary(tokenizer.proto)

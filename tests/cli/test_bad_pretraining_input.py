@@ -177,7 +177,7 @@ def test_vocabulary_without_special_tokens(prepare, prepared, tmp_path, capsys):
     assert not (tmp_path / "data").exists()
     command = ["pretrain", prepared, "--vocabulary", tmp_path / "plain.spm"]
     line = outcome(capsys, [*command, "-o", tmp_path / "run", *MODEL, *RUN])
-    assert "plain.spm" in line and "special token" in line
+    assert "plain.spm lacks" in line and "[MASK]" in line
 
 
 @pytest.mark.parametrize("same_size", [False, True])
