@@ -18,6 +18,7 @@ import importlib
 # The verb's name of each task, and the class of its models.
 TASKS = {
     "classify": "AlbertTextClassifier",
+    "tag": "AlbertTokenClassifier",
 }
 # What some tasks take only, and `evaluate` and `predict` therefore check.
 SPECIAL_OPTIONS = ("text_column", "pair_column", "label_column", "multi_label")
