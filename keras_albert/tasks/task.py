@@ -1,6 +1,7 @@
 """What all tasks have in common."""
 
 import numbers
+import warnings
 
 import keras
 import numpy as np
@@ -18,6 +19,10 @@ from keras_albert.tasks.targets import as_array
 # of 64 tokens, 256 of 8. Beyond, larger batches are no faster.
 TOKENS_PER_BATCH = 2048
 _KEYWORDS = ("inputs", "outputs", "compile", "name", "trainable")
+_NO_POOLER_GRADIENTS = (
+    r"Gradients do not exist for variables \['pooled_dense/kernel', "
+    r"'pooled_dense/bias'\]"
+)
 _TRAINING_BACKENDS = ("tensorflow", "jax", "torch")
 
 
@@ -108,7 +113,10 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
         self._check_arrays(x, y)
         if isinstance(kwargs.get("validation_data"), tuple):
             self._check_arrays(*kwargs["validation_data"][:2])
-        return super().fit(x, y, *args, **kwargs)
+        with warnings.catch_warnings():
+            # Tasks on the sequence have no use for it.
+            warnings.filterwarnings("ignore", _NO_POOLER_GRADIENTS)
+            return super().fit(x, y, *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Measures; see `keras.Model.evaluate`. Texts are preprocessed."""
