@@ -70,6 +70,7 @@ def test_probabilities_are_those_of_predict_at_the_first_pieces(tagger):
         )
 
 
+@pytest.mark.once
 def test_words_of_long_sentences_get_what_their_window_gives(tagger):
     words = [word for words in SENTENCES for word in words] * 4
     received = tagger.word_probabilities([words, ["Oslo"]])
@@ -89,6 +90,7 @@ def test_words_of_long_sentences_get_what_their_window_gives(tagger):
         assert text[entity["start"] : entity["end"]] == entity["text"]
 
 
+@pytest.mark.once
 def test_fit_counts_each_word_of_long_sentences_once(tokenizer, tiny):
     """The loss over windows is that of all words, not of the first ones."""
     tagger = make(tokenizer, tiny, sequence_length=8)
@@ -145,6 +147,7 @@ def test_mixed_precision(tokenizer, tiny, policy):
     assert tagger.word_probabilities(SENTENCES)[0].dtype == "float32"
 
 
+@pytest.mark.once
 def test_adapters_learn_and_the_rest_stays(tokenizer, tiny):
     tagger = make(tokenizer, tiny)
     tagger.backbone.enable_lora(2)
