@@ -175,8 +175,19 @@ def read_questions(
         rows.contexts.append(context)
         rows.places.append(place)
         if rows.answers is not None:
-            answers = _answers(fields, place)
-            rows.moved += _locate(answers, context, place)
+            if "answers" not in fields:
+                raise ValueError(
+                    f"{place} must have 'answers', an empty list where there "
+                    f"is none. Its fields are {', '.join(map(repr, fields))}."
+                )
+            answers = parse_answers(fields["answers"], place)
+            if fields.get("is_impossible") and answers:
+                raise ValueError(
+                    f"{place} must have no answers, or not be "
+                    f"'is_impossible'. It has {len(answers)}, the first "
+                    f"{answers[0]['text']!r:.60}."
+                )
+            rows.moved += locate_answers(answers, context, place)
             rows.answers.append(answers)
     if not rows.ids:
         raise ValueError(
@@ -278,20 +289,28 @@ def _text(fields, name, place):
 # === Answers ===
 
 
-def _answers(fields, place) -> list[dict]:
-    """The answers of a question, whichever way they are written."""
-    if "answers" not in fields:
-        raise ValueError(
-            f"{place} must have 'answers', an empty list where there is "
-            f"none. Its fields are {', '.join(map(repr, fields))}."
-        )
-    given = fields["answers"]
+def parse_answers(given, place: str) -> list[dict]:
+    """The answers of a question, whichever way they are written.
+
+    Args:
+        given: see `read_questions`; `None` is no answer.
+        place: string, what names the question in messages.
+
+    Returns:
+        list of `{"text", "answer_start"}`, the offset `None` where there is
+        none.
+
+    Raises:
+        ValueError: if they are written otherwise.
+    """
     if isinstance(given, dict) and isinstance(given.get("text"), list):
-        starts = given.get("answer_start") or [None] * len(given["text"])
+        starts = given.get("answer_start")
+        if starts is None:
+            starts = [None] * len(given["text"])
         if not isinstance(starts, list) or len(starts) != len(given["text"]):
             raise ValueError(
                 f"{place}: there must be an 'answer_start' for each text of "
-                f"the answers. They are {json.dumps(given):.100}."
+                f"the answers. They are {given!r:.100}."
             )
         given = [
             {"text": text, "answer_start": start}
@@ -313,16 +332,24 @@ def _answers(fields, place) -> list[dict]:
                 f"is {start!r:.60}."
             )
         answers.append({"text": text, "answer_start": start})
-    if fields.get("is_impossible") and answers:
-        raise ValueError(
-            f"{place} must have no answers, or not be 'is_impossible'. It "
-            f"has {len(answers)}, the first {answers[0]['text']!r:.60}."
-        )
     return answers
 
 
-def _locate(answers, context, place) -> int:
-    """Puts answers where their text stands; the number that were moved."""
+def locate_answers(answers: list[dict], context: str, place: str) -> int:
+    """Puts answers where their text stands, see `read_questions`.
+
+    Args:
+        answers: list of `parse_answers`. An `"answer_start"` becomes `None`
+            where the text is not in the context.
+        context: string.
+        place: string, what names the question in messages.
+
+    Returns:
+        int, how many did not stand at their offset, and were found nearby.
+
+    Raises:
+        ValueError: if the span of an answer is outside of the context.
+    """
     moved = 0
     for answer in answers:
         text, start = answer["text"], answer["answer_start"]
