@@ -15,7 +15,7 @@ def add_arguments(parser):
     add("model", metavar="MODEL", help="preset folder of a trained model")
     add("text", nargs="*", metavar="TEXT", help="texts to label")
     add("--data", metavar="FILE", help="as for training, instead of TEXT")
-    add_columns(parser, labels=False)
+    add_columns(parser, required=False)
     add("-o", "--output", metavar="FILE", help="write here, not to stdout")
     add("--batch-size", type=int, default=32, metavar="N", help="texts [32]")
     add("--json", action="store_true", help="a JSON object a line")

@@ -62,6 +62,17 @@ def add_recipe(parser, epochs=3, batch_size=32):
         scratch.add_argument(option, type=int, metavar="N", help=f"[{size}]")
 
 
+def add_classes(parser):
+    """Adds `--labels` and `--class-weights`, of tasks with classes."""
+    add = parser.add_argument
+    add("--labels", metavar="FILE", help="classes in order, one a line")
+    add(
+        "--class-weights",
+        metavar="W",
+        help="balanced, or a JSON file of weights by label [all 1]",
+    )
+
+
 def recipe_of(args):
     """What the arguments say.
 

@@ -205,7 +205,7 @@ def model_outputs(model, features):
         name: np.concatenate([row[name] for row in rows]) for name in names
     }
     results = [{} for _ in features]
-    for rows, part in batches_by_length(batch):
+    for rows, part in batches_by_length(batch, 32):
         outputs = keras.Model.predict_on_batch(model, part)
         for name, values in named_outputs(model, outputs).items():
             values = keras.ops.convert_to_numpy(values)

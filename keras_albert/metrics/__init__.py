@@ -1,1 +1,1 @@
-"""Scores that no library has."""
+"""Official metrics of the tasks."""

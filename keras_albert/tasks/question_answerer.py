@@ -19,7 +19,7 @@ from keras_albert.tasks.questions import (
     window_dataset,
 )
 from keras_albert.tasks.spans import SpanScores
-from keras_albert.tasks.task import AlbertTask, batches_by_length
+from keras_albert.tasks.task import AlbertTask
 
 OUTPUTS = ("start_logits", "end_logits")
 # Windows that are computed before their logits become answers.
@@ -116,7 +116,7 @@ class AlbertQuestionAnswerer(AlbertTask, keras_nlp.models.Task):
         context,
         top_k=1,
         max_answer_length=30,
-        batch_size=32,
+        batch_size=None,
     ):
         """Answers questions by parts of texts.
 
@@ -130,7 +130,9 @@ class AlbertQuestionAnswerer(AlbertTask, keras_nlp.models.Task):
                 of all.
             top_k: int. How many answers are given, each text once.
             max_answer_length: int, tokens.
-            batch_size: int. How many windows are computed together.
+            batch_size: int. How many windows are computed together; `None`:
+                as many as have `keras_albert.tasks.task.TOKENS_PER_BATCH`
+                tokens.
 
         Returns:
             For one question a result, where either is a list a list of
@@ -167,7 +169,7 @@ class AlbertQuestionAnswerer(AlbertTask, keras_nlp.models.Task):
         contexts,
         top_k=1,
         max_answer_length=30,
-        batch_size=32,
+        batch_size=None,
         watch=None,
     ):
         """The best spans, and how no answer compares with them.
@@ -179,7 +181,7 @@ class AlbertQuestionAnswerer(AlbertTask, keras_nlp.models.Task):
             contexts: list of strings, as many.
             top_k: int, see `answer`.
             max_answer_length: int, tokens.
-            batch_size: int, windows.
+            batch_size: int or `None`, see `answer`.
             watch: function that is called on each part that is computed,
                 with the `TokenizedPairs`, their `Windows`, and a list of the
                 pairs of logits of each window; for losses.
@@ -196,7 +198,6 @@ class AlbertQuestionAnswerer(AlbertTask, keras_nlp.models.Task):
         for name, value in (
             ("top_k", top_k),
             ("max_answer_length", max_answer_length),
-            ("batch_size", batch_size),
         ):
             if value < 1:
                 raise ValueError(
@@ -242,8 +243,9 @@ class AlbertQuestionAnswerer(AlbertTask, keras_nlp.models.Task):
 
     def _window_logits(self, windows, batch_size):
         logits = [None] * len(windows)
-        for rows, batch in batches_by_length(windows.features(), batch_size):
-            outputs = self.compute_batch(batch)
+        for rows, outputs in self.outputs_by_length(
+            windows.features(), batch_size
+        ):
             starts, ends = (
                 np.asarray(
                     keras.ops.convert_to_numpy(

@@ -232,13 +232,13 @@ def first_spans(questions):
 # === Evaluation ===
 
 
-def answer_questions(task, questions, batch_size=32, watch=None):
+def answer_questions(task, questions, batch_size=None, watch=None):
     """A model's answers in the official format.
 
     Args:
         task: an `AlbertQuestionAnswerer`.
         questions: a `Questions`.
-        batch_size: int, windows.
+        batch_size: int or `None`, windows.
         watch: see `AlbertQuestionAnswerer.rank_answers`.
 
     Returns:
@@ -261,13 +261,13 @@ def answer_questions(task, questions, batch_size=32, watch=None):
     return texts, probabilities
 
 
-def evaluate_answerer(task, questions, batch_size=32, held_out=None):
+def evaluate_answerer(task, questions, batch_size=None, held_out=None):
     """Answers questions, and scores the answers by the official metric.
 
     Args:
         task: an `AlbertQuestionAnswerer`.
         questions: a `Questions` with answers.
-        batch_size: int, windows.
+        batch_size: int or `None`, windows.
         held_out: a `Questions`; if given, `task.no_answer_threshold` is
             tuned on it first.
 
@@ -291,14 +291,14 @@ def evaluate_answerer(task, questions, batch_size=32, held_out=None):
     return metrics
 
 
-def tune_threshold(task, questions, batch_size=32):
+def tune_threshold(task, questions, batch_size=None):
     """The threshold of no answer with the best F1.
 
     Args:
         task: an `AlbertQuestionAnswerer`.
         questions: a `Questions` with answers, none of those that the model
             is compared on.
-        batch_size: int, windows.
+        batch_size: int or `None`, windows.
 
     Returns:
         float, for `AlbertQuestionAnswerer.no_answer_threshold`.

@@ -10,6 +10,7 @@ from keras_albert.data.labels import (
     read_labels,
     split_labels,
 )
+from keras_albert.data.labels import class_weights as weights_of_classes
 from keras_albert.data.readers import read_rows
 from keras_albert.tasks.text_classifier import AlbertTextClassifier
 from keras_albert.training.fine_tune import fine_tune
@@ -143,6 +144,7 @@ def train_text_classifier(
     files,
     *,
     labels_path=None,
+    class_weights=None,
     model=None,
     seed=0,
     **recipe,
@@ -157,6 +159,8 @@ def train_text_classifier(
         files: a `TextFiles`, how the files are read.
         labels_path: path of a file that names the classes in order. Those
             of the training texts by default, sorted.
+        class_weights: `"balanced"`, a dictionary or the path of a file, see
+            `keras_albert.data.labels.class_weights`; `None`: all are 1.
         model: dictionary of arguments of `make_classifier`.
         seed: int, of all that is random.
         **recipe: further arguments of `fine_tune`.
@@ -173,23 +177,33 @@ def train_text_classifier(
             "A file of labels must come with classes, not with numbers. "
             f"Received: {labels_path} for a regression; leave one out."
         )
+    if class_weights is not None and (
+        files.regression or files.separator is not None
+    ):
+        raise ValueError(
+            "Class weights must be for texts with one class each. Received "
+            "them for a regression or several labels a text; leave them out."
+        )
     train = files.read(train_path)
     validation = files.read(validation_path)
     if labels_path is None:
         labels = files.labels(train)
     else:
         labels = read_labels(labels_path)
-    examples = [
+    train, validation = [
         (rows.texts, files.targets(rows, labels))
         for rows in (train, validation)
     ]
+    if class_weights is not None:
+        weights = weights_of_classes(class_weights, labels, train[1])
+        train = (*train, weights[train[1]])
     task = make_classifier(
         labels=labels,
         multi_label=files.separator is not None,
         seed=seed,
         **(model or {}),
     )
-    return fine_tune(task, *examples, output_dir, seed=seed, **recipe)
+    return fine_tune(task, train, validation, output_dir, seed=seed, **recipe)
 
 
 def make_classifier(*, labels, multi_label=False, **model):

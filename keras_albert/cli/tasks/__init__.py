@@ -19,6 +19,7 @@ import importlib
 # The verb's name of each task, and the class of its models.
 TASKS = {
     "classify": "AlbertTextClassifier",
+    "tag": "AlbertTokenClassifier",
     "answer": "AlbertQuestionAnswerer",
 }
 # What some tasks take only, and `evaluate` and `predict` therefore check.

@@ -10,21 +10,14 @@ DEFAULTS = {"epochs": 2, "batch_size": 48}
 
 def add_arguments(parser):
     """Adds what `train answer` takes of its own."""
-    add = parser.add_argument
-    add(
-        "--stride",
-        type=int,
-        default=128,
-        metavar="N",
-        help="tokens from one window of a long text to the next [128]",
-    )
-    add(
-        "--question-length",
-        type=int,
-        default=64,
-        metavar="N",
-        help="tokens of a question; longer ones are cut [64]",
-    )
+    for name, size, what in (
+        ("--stride", 128, "tokens from one window of a text to the next"),
+        ("--question-length", 64, "tokens; longer questions are cut"),
+    ):
+        text = f"{what} [{size}]"
+        parser.add_argument(
+            name, type=int, default=size, metavar="N", help=text
+        )
 
 
 def train(args, model, recipe):
@@ -59,37 +52,32 @@ def predict(args, task, file):
     """Writes answers by id, as official scripts read them; or one answer."""
     import json
 
-    if args.data is None:
-        _predict_one(args, task, file)
+    def write(content, file):
+        file.write(json.dumps(content, ensure_ascii=False) + "\n")
+
+    if args.data is not None:
+        from keras_albert.data.squad import read_questions
+        from keras_albert.presets.saving import whole_file
+        from keras_albert.training.question_answering import answer_questions
+
+        questions = read_questions(args.data, with_answers=False)
+        texts, none = answer_questions(task, questions, args.batch_size)
+        write(texts, file)
+        if args.na_probs is not None:
+            with whole_file(args.na_probs) as partial:  # noqa: SIM117
+                with open(partial, "w", encoding="utf-8") as other:
+                    write(none, other)
         return
-    from keras_albert.data.squad import read_questions
-    from keras_albert.presets.saving import whole_file
-    from keras_albert.training.question_answering import answer_questions
-
-    questions = read_questions(args.data, with_answers=False)
-    texts, probabilities = answer_questions(task, questions, args.batch_size)
-    json.dump(texts, file, ensure_ascii=False)
-    file.write("\n")
-    if args.na_probs is not None:
-        with (
-            whole_file(args.na_probs) as partial,
-            open(partial, "w", encoding="utf-8") as other,
-        ):
-            json.dump(probabilities, other)
-
-
-def _predict_one(args, task, file):
-    import json
-
     if len(args.text) != 2 or args.na_probs is not None:
         raise ValueError(
             "A question answerer needs two TEXTs, a question and the text to "
             "look in, or a file by --data, which --na-probs is for. Received "
             f"{len(args.text)} TEXTs."
         )
-    result = task.answer(*args.text, batch_size=args.batch_size)
+    result = task.answer(*args.text)
     if args.json:
-        file.write(json.dumps(result, ensure_ascii=False) + "\n")
+        write(result, file)
     else:
-        text = " ".join(result["text"].split())
-        file.write(f"{text}\t{result['score']:.4f}\n")
+        file.write(
+            f"{' '.join(result['text'].split())}\t{result['score']:.4f}\n"
+        )

@@ -1,6 +1,7 @@
 """Texts, or pairs of texts, to classes, several labels, or a score."""
 
 from keras_albert.cli.common import add_columns
+from keras_albert.cli.recipe import add_classes
 from keras_albert.cli.results import json_line, tab_line
 
 HELP = "texts, or pairs of texts, to classes or a score"
@@ -14,7 +15,7 @@ def add_arguments(parser):
     add_columns(parser)
     add = parser.add_argument
     add("--regression", action="store_true", help="labels are numbers")
-    add("--labels", metavar="FILE", help="classes in order, one a line")
+    add_classes(parser)
 
 
 def train(args, model, recipe):
@@ -37,6 +38,7 @@ def train(args, model, recipe):
         args.output,
         files,
         labels_path=args.labels,
+        class_weights=args.class_weights,
         model=model,
         **recipe,
     )
