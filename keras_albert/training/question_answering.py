@@ -159,10 +159,10 @@ def hold_out(questions, seed):
             "the threshold of no answer on. It holds one."
         )
     needed = min(math.ceil(HELD_OUT * len(questions)), LARGEST_HELD_OUT)
-    members: dict[str, list[int]] = {group: [] for group in groups}
+    members = {group: [] for group in groups}
     for index, group in enumerate(group_of):
         members[group].append(index)
-    held: list[int] = []
+    held = []
     order = np.random.default_rng(seed).permutation(len(groups))
     for place in order[:-1]:
         if len(held) >= needed:
