@@ -154,14 +154,18 @@ def _from_columns(
 ) -> Iterator[tuple[int, list[str], list[str]]]:
     lines = [line.removesuffix("\r") for line in text.split("\n")]
     example = next(
-        (x for x in lines if x.strip() and not x.startswith("#")), lines[0]
+        (
+            line
+            for line in lines
+            if line.strip() and not line.startswith(("#", _DOCUMENT_START))
+        ),
+        lines[0],
     )
     separator = "\t" if "\t" in example else None
     width = len(example.split(separator))
-    if example.startswith(_DOCUMENT_START):
-        # It may have fewer columns than the words have.
-        width = 0
-    start, words, labels = 0, [], []
+    start = 0
+    words: list[str] = []
+    labels: list[str] = []
     for number, line in enumerate([*lines, ""], start=1):
         fields = line.split(separator)
         if not line.strip() or fields[0] == _DOCUMENT_START:
@@ -169,10 +173,8 @@ def _from_columns(
                 yield start, words, labels
             words, labels = [], []
             continue
-        is_comment = line.startswith("#") and not words
-        if is_comment and len(fields) != (width or len(fields)):
-            continue
-        width = width or len(fields)
+        if line.startswith("#") and not words and len(fields) != width:
+            continue  # a comment
         place = f"{path}, line {number}"
         if len(fields) != width:
             raise ValueError(

@@ -76,7 +76,9 @@ class AlbertQuestionAnswererPreprocessor(
     tokenizer_cls = AlbertTokenizer
     preset_file = PREPROCESSOR_FILE
     default_sequence_length = 384
-    takes_pairs_only = True
+    takes_single_texts = False
+    # How a device packs the first window, the question cut before.
+    truncate = "waterfall"
 
     def __init__(
         self,
@@ -332,7 +334,7 @@ def question_and_context(x):
     """The two sides of what a question answerer is given.
 
     Args:
-        x: a pair as a tuple or list, or a dictionary of `"question"` and
+        x: a pair as a tuple, or a dictionary of `"question"` and
             `"context"`.
 
     Raises:
@@ -340,8 +342,8 @@ def question_and_context(x):
     """
     if isinstance(x, dict) and {"question", "context"} <= set(x):
         return x["question"], x["context"]
-    if isinstance(x, (tuple, list)) and len(x) == 2:
-        return tuple(x)
+    if isinstance(x, tuple) and len(x) == 2:
+        return x
     raise ValueError(
         "`x` must be a tuple of questions and texts, or a dictionary of "
         f"'question' and 'context'. Received: {x!r:.100}."

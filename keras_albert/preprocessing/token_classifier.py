@@ -344,13 +344,14 @@ class AlbertTokenClassifierPreprocessor(
         import tensorflow as tf
 
         labels = _ragged_words(y)
-        tf.debugging.assert_equal(
+        as_many = tf.debugging.assert_equal(
             labels.row_splits,
             words.row_splits,
             "Each word must have one label: the numbers of words and labels "
             "differ.",
         )
-        labels = labels.flat_values
+        with tf.control_dependencies([as_many]):
+            labels = tf.identity(labels.flat_values)
         if labels.dtype != tf.string:
             labels = tf.strings.as_string(labels)
         is_ignored = (labels == IGNORED) | (labels == str(_IGNORED_CLASS))
@@ -360,12 +361,11 @@ class AlbertTokenClassifierPreprocessor(
         # A row a word, a column a label.
         is_label = labels[:, None] == tf.constant(self.labels)[None]
         is_known = tf.reduce_any(is_label, axis=-1) | is_ignored
-        tf.debugging.assert_equal(
-            is_known,
-            True,
-            _unknown_label("another", self.labels),
+        all_known = tf.debugging.assert_equal(
+            is_known, True, _unknown_label("another", self.labels)
         )
-        classes = tf.argmax(is_label, axis=-1, output_type="int32")
+        with tf.control_dependencies([all_known]):
+            classes = tf.argmax(is_label, axis=-1, output_type="int32")
         return tf.where(is_ignored, -1, classes)
 
     # === Both ===

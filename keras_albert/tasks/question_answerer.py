@@ -265,10 +265,13 @@ class AlbertQuestionAnswerer(AlbertTask, keras_nlp.models.Task):
         return logits
 
     def _check_preprocessor(self):
-        if self.preprocessor is None:
+        if not isinstance(
+            self.preprocessor, AlbertQuestionAnswererPreprocessor
+        ):
             raise ValueError(
-                f"{type(self).__name__} needs a `preprocessor` to take texts. "
-                "It has none; pass one to the constructor."
+                f"{type(self).__name__} needs a `preprocessor` to take texts, "
+                "an AlbertQuestionAnswererPreprocessor. Received: "
+                f"{self.preprocessor!r:.60}; pass one to the constructor."
             )
 
     # === Training ===

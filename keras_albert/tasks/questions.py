@@ -15,7 +15,7 @@ def is_raw(x):
     """
     if isinstance(x, dict):
         return "token_ids" not in x
-    return isinstance(x, (tuple, list)) and not any(
+    return isinstance(x, (tuple, list, str)) and not any(
         isinstance(part, dict) for part in x
     )
 

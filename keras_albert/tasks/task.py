@@ -7,7 +7,6 @@ import keras
 import numpy as np
 from keras import tree
 
-from keras_albert.checkpoints.names import TASKS_WITHOUT_POOLER
 from keras_albert.layers.embeddings import check_length
 from keras_albert.models.backbone import check_keywords
 from keras_albert.models.inference import ROLLED_BACKENDS, RolledInference
@@ -19,9 +18,11 @@ from keras_albert.tasks.targets import as_array
 # What a batch has when texts are computed together, padding counted: 32 texts
 # of 64 tokens, 256 of 8. Beyond, larger batches are no faster.
 TOKENS_PER_BATCH = 2048
-# What Keras warns of where the pooler is no part of the loss.
-_NO_POOLER = r"Gradients do not exist for variables \['pooled_dense/kernel'"
 _KEYWORDS = ("inputs", "outputs", "compile", "name", "trainable")
+_NO_POOLER_GRADIENTS = (
+    r"Gradients do not exist for variables \['pooled_dense/kernel', "
+    r"'pooled_dense/bias'\]"
+)
 _TRAINING_BACKENDS = ("tensorflow", "jax", "torch")
 
 
@@ -113,9 +114,8 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
         if isinstance(kwargs.get("validation_data"), tuple):
             self._check_arrays(*kwargs["validation_data"][:2])
         with warnings.catch_warnings():
-            if type(self).__name__ in TASKS_WITHOUT_POOLER:
-                # It is there for the tasks that a preset may go on to.
-                warnings.filterwarnings("ignore", _NO_POOLER)
+            # Tasks on the sequence have no use for it.
+            warnings.filterwarnings("ignore", _NO_POOLER_GRADIENTS)
             return super().fit(x, y, *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):

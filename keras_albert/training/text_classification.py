@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from keras_albert.data.labels import class_weights as weights_of_classes
 from keras_albert.data.labels import (
     encode_labels,
     encode_multi_labels,
@@ -10,7 +11,6 @@ from keras_albert.data.labels import (
     read_labels,
     split_labels,
 )
-from keras_albert.data.labels import class_weights as weights_of_classes
 from keras_albert.data.readers import read_rows
 from keras_albert.tasks.text_classifier import AlbertTextClassifier
 from keras_albert.training.fine_tune import fine_tune

@@ -5,9 +5,8 @@ first and the last by default), or JSON lines with lists of words and labels
 (names, "words" and "labels" by default).
 """
 
-import json
-
 from keras_albert.cli.recipe import add_classes
+from keras_albert.cli.results import entity_lines, labelled_words
 
 HELP = "words to labels: entities, parts of speech"
 EXAMPLE = """keras-albert train tag --train train.conll --valid dev.conll \\
@@ -67,51 +66,14 @@ def predict(args, task, file):
             rows = read_sentences(
                 args.data, args.text_column, args.label_column, gold
             )
-            _write_labels(args, task, rows, file)
+            given = task.tag(rows.words, args.batch_size)
+            file.writelines(labelled_words(rows, given, args.json))
             return
         if args.text_column is None:
             raise ValueError(
                 "--data of texts must come with --text-column, its column."
             )
         texts = read_rows(args.data, args.text_column).texts
-    for text, found in zip(
-        texts, task.entities(texts, args.batch_size), strict=True
-    ):
-        _write_entities(args, text, found, file)
-
-
-def _write_labels(args, task, rows, file):
-    results = task.tag(rows.words, args.batch_size)
-    for index, (words, given) in enumerate(
-        zip(rows.words, results, strict=True)
-    ):
-        if args.json:
-            line = json.dumps(
-                {"words": words, "labels": given}, ensure_ascii=False
-            )
-            file.write(line + "\n")
-            continue
-        # With the expected labels these are the columns of `conlleval`.
-        columns = [words, given]
-        if rows.labels is not None:
-            columns.insert(1, rows.labels[index])
-        for fields in zip(*columns, strict=True):
-            file.write("\t".join(map(str, fields)) + "\n")
-        file.write("\n")
-
-
-def _write_entities(args, text, found, file):
-    if args.json:
-        line = json.dumps({"text": text, "entities": found}, ensure_ascii=False)
-        file.write(line + "\n")
-        return
-    for entity in found:
-        fields = [
-            entity["label"],
-            f"{entity['score']:.4f}",
-            entity["start"],
-            entity["end"],
-            " ".join(entity["text"].split()),
-        ]
-        file.write("\t".join(map(str, fields)) + "\n")
-    file.write("\n")
+    results = task.entities(texts, args.batch_size)
+    for text, found in zip(texts, results, strict=True):
+        file.write(entity_lines(text, found, args.json))
