@@ -17,6 +17,9 @@ _PUBLIC_NAMES = {
     "AlbertPretrainer": "keras_albert.tasks.pretrainer",
     "AlbertPretrainerPreprocessor": "keras_albert.preprocessing.pretrainer",
     "AlbertQuestionAnswerer": "keras_albert.tasks.question_answerer",
+    "AlbertQuestionAnswererPreprocessor": (
+        "keras_albert.preprocessing.question_answerer"
+    ),
     "AlbertTextClassifier": "keras_albert.tasks.text_classifier",
     "AlbertTextClassifierPreprocessor": (
         "keras_albert.preprocessing.text_classifier"

@@ -45,6 +45,14 @@ def test_entities(tmp_path):
     assert output.stat().st_size < 3e6
 
 
+def test_question_answering(tmp_path):
+    output = tmp_path / "answers.tflite"
+    arguments = ["--epochs", "4", "--output", str(output)]
+    f1 = load("question_answering").main(arguments)
+    assert 0 <= f1 <= 100
+    assert output.stat().st_size < 3e6
+
+
 def test_every_example_has_a_test_and_is_short():
     tests = pathlib.Path(__file__).read_text(encoding="utf-8")
     for path in EXAMPLES.glob("*.py"):

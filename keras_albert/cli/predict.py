@@ -19,6 +19,7 @@ def add_arguments(parser):
     add("-o", "--output", metavar="FILE", help="write here, not to stdout")
     add("--batch-size", type=int, metavar="N", help="[what has 2,048 tokens]")
     add("--json", action="store_true", help="a JSON object a line")
+    add("--na-probs", metavar="FILE", help="probabilities of no answer by id")
 
 
 def run(args):

@@ -7,17 +7,23 @@ _SIZES = {
     "embedding_dim": 128,
     "intermediate_dim": 1024,
 }
-_BATCH_SIZE = 32
 
 
-def add_recipe(parser):
-    """Adds files, start and recipe of a training run."""
+def add_recipe(parser, epochs=3, batch_size=32):
+    """Adds files, start and recipe of a training run.
+
+    Args:
+        parser: an `argparse.ArgumentParser`.
+        epochs: int, the default.
+        batch_size: int, the examples of a batch of average length.
+    """
+    parser.set_defaults(average_batch=batch_size)
     add = parser.add_argument
     add("--train", required=True, metavar="FILE", help="training data")
     add("--valid", required=True, metavar="FILE", help="dev data, likewise")
     add("-o", "--output", required=True, metavar="DIR", help="run folder")
     add("--preset", metavar="P", help="name or folder [albert_tiny_en]")
-    add("--epochs", type=int, default=3, metavar="N", help="[3]")
+    add("--epochs", type=int, default=epochs, metavar="N", help=f"[{epochs}]")
     add(
         "--batch-size",
         type=int,
@@ -28,7 +34,7 @@ def add_recipe(parser):
         "--tokens-per-batch",
         type=int,
         metavar="N",
-        help=f"[as {_BATCH_SIZE} examples of average length have]",
+        help=f"[as {batch_size} examples of average length have]",
     )
     add(
         "--accumulate",
@@ -96,7 +102,7 @@ def recipe_of(args):
     }
     recipe = {
         "epochs": args.epochs,
-        "batch_size": _BATCH_SIZE,
+        "batch_size": args.average_batch,
         "tokens_per_batch": "auto",
         "accumulate": args.accumulate,
         "learning_rate": args.learning_rate,

@@ -23,7 +23,7 @@ def add_arguments(parser):
             epilog=f"example:\n  {module.EXAMPLE}",
         )
         module.add_arguments(of_task)
-        add_recipe(of_task)
+        add_recipe(of_task, **getattr(module, "DEFAULTS", {}))
 
 
 def run(args):

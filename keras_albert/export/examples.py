@@ -23,8 +23,8 @@ def default_texts(preprocessor, seed=0):
         seed: int.
 
     Returns:
-        list of strings and of pairs of strings as 2-tuples; of strings alone
-        where the preprocessor takes no pairs.
+        list of strings and of pairs of strings as 2-tuples; of one of these
+        alone where the preprocessor takes no other.
     """
     generator = np.random.default_rng(seed)
     longest = preprocessor.sequence_length
@@ -44,12 +44,19 @@ def default_texts(preprocessor, seed=0):
         )
     if not takes_pairs(preprocessor):
         texts = [" ".join(x) if isinstance(x, tuple) else x for x in texts]
+    if not takes_single_texts(preprocessor):
+        texts = [x if isinstance(x, tuple) else (text(4), x) for x in texts]
     return texts
 
 
 def takes_pairs(preprocessor):
     """Whether a preprocessor takes pairs of texts, too."""
     return getattr(preprocessor, "takes_pairs", True)
+
+
+def takes_single_texts(preprocessor):
+    """Whether a preprocessor takes texts that are in no pair, too."""
+    return getattr(preprocessor, "takes_single_texts", True)
 
 
 def text_of(tokens, preprocessor, seed=0):

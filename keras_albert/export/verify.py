@@ -154,7 +154,11 @@ class Reference:
                 "`examples=None`, or the model with its preprocessor."
             )
         elif examples is not None:
-            check_examples(examples, inputs_of.takes_pairs(preprocessor))
+            check_examples(
+                examples,
+                inputs_of.takes_pairs(preprocessor),
+                inputs_of.takes_single_texts(preprocessor),
+            )
         if targets is not None:
             targets = checked_targets(model, examples, targets)
         self.texts = examples

@@ -411,8 +411,9 @@ class PreprocessingPresetMixin(PresetMixin):
             return cls(**{**arguments, **kwargs})
         kwargs.setdefault("tokenizer", tokenizer_cls.from_preset(folder))
         backbone = open_foreign(folder, load_weights=False).backbone
+        length = getattr(cls, "default_sequence_length", 512)
         kwargs.setdefault(
-            "sequence_length", min(512, backbone["max_sequence_length"])
+            "sequence_length", min(length, backbone["max_sequence_length"])
         )
         return cls(**kwargs)
 

@@ -5,6 +5,7 @@ A module `keras_albert.cli.tasks.NAME` has:
 - `HELP`, what the task is, and `EXAMPLE`, a command, strings;
 - `add_arguments(parser)`: adds what `train NAME` takes beside what all tasks
   take (`keras_albert.cli.recipe`);
+- `DEFAULTS`, where they are others: arguments of `add_recipe`;
 - `train(args, model, recipe)`: trains on `args.train` and `args.valid`, with
   the arguments of `training.start.make_task` and of `fine_tune`; gives the
   metrics;
@@ -19,9 +20,16 @@ import importlib
 TASKS = {
     "classify": "AlbertTextClassifier",
     "tag": "AlbertTokenClassifier",
+    "answer": "AlbertQuestionAnswerer",
 }
 # What some tasks take only, and `evaluate` and `predict` therefore check.
-SPECIAL_OPTIONS = ("text_column", "pair_column", "label_column", "multi_label")
+SPECIAL_OPTIONS = (
+    "text_column",
+    "pair_column",
+    "label_column",
+    "multi_label",
+    "na_probs",
+)
 
 
 def task_module(name):
