@@ -27,6 +27,9 @@ _PUBLIC_NAMES = {
         "keras_albert.preprocessing.text_embedder"
     ),
     "AlbertTokenClassifier": "keras_albert.tasks.token_classifier",
+    "AlbertTokenClassifierPreprocessor": (
+        "keras_albert.preprocessing.token_classifier"
+    ),
     "AlbertTokenizer": "keras_albert.preprocessing.tokenizer",
 }
 _PUBLIC_MODULES = ("export",)

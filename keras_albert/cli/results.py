@@ -18,6 +18,48 @@ def tab_line(text, result):
     return "\t".join([labels, scores, *map(_flat, texts)])
 
 
+def entity_lines(text, entities, as_json):
+    """What `entities` finds in a text: a JSON object, or a line each.
+
+    Lines have label, score, start, end and text, between tabs, and a blank
+    line after them.
+    """
+    if as_json:
+        found = {"text": text, "entities": entities}
+        return json.dumps(found, ensure_ascii=False) + "\n"
+    lines = []
+    for entity in entities:
+        place = f"{entity['start']}\t{entity['end']}"
+        score = f"{entity['score']:.4f}"
+        fields = [entity["label"], score, place, _flat(entity["text"])]
+        lines.append("\t".join(fields) + "\n")
+    return "".join([*lines, "\n"])
+
+
+def labelled_words(sentences, given, as_json):
+    """Words with labels that a model gave, a string a sentence.
+
+    JSON objects, or CoNLL columns: the word, the label that the file has
+    where it was read, and the one that was given, as `conlleval` wants them.
+
+    Args:
+        sentences: a `keras_albert.data.conll.Sentences`.
+        given: list of lists of labels.
+        as_json: bool.
+    """
+    for index, labels in enumerate(given):
+        words = sentences.words[index]
+        if as_json:
+            row = {"words": words, "labels": labels}
+            yield json.dumps(row, ensure_ascii=False) + "\n"
+            continue
+        columns = [words, map(str, labels)]
+        if sentences.labels is not None:
+            columns.insert(1, sentences.labels[index])
+        rows = zip(*columns, strict=True)
+        yield "".join("\t".join(row) + "\n" for row in rows) + "\n"
+
+
 def _flat(text):
     # White space in it must not look like another field or line.
     return " ".join(text.split())

@@ -128,7 +128,7 @@ def _records(path: str, columns: Sequence[str]) -> Iterator[_Row]:
         return _table(_csv_lines(text, path), columns, path)
     if extension == ".tsv":
         return _table(_tsv_lines(text), columns, path)
-    return _json_lines(text, columns, path)
+    return json_lines(text, columns, path)
 
 
 def _check_is_file(path: str) -> None:
@@ -259,7 +259,20 @@ def _numbered_fields(lines, columns, path) -> Iterator[_Row]:
         yield line, {column: fields[int(column)] for column in columns}
 
 
-def _json_lines(text: str, columns: Sequence[str], path: str):
+def json_lines(text: str, columns: Sequence[str], path: str) -> Iterator[_Row]:
+    """The objects of JSON lines, each checked to have some columns.
+
+    Args:
+        text: the content of a file.
+        columns: names that each object must have.
+        path: the file, for messages.
+
+    Yields:
+        The line number, from 1, and the object. Blank lines are skipped.
+
+    Raises:
+        ValueError: if a line is no object, or lacks a column.
+    """
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue

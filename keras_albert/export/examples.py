@@ -23,7 +23,8 @@ def default_texts(preprocessor, seed=0):
         seed: int.
 
     Returns:
-        list of strings and of pairs of strings as 2-tuples.
+        list of strings and of pairs of strings as 2-tuples; of strings alone
+        where the preprocessor takes no pairs.
     """
     generator = np.random.default_rng(seed)
     longest = preprocessor.sequence_length
@@ -41,7 +42,14 @@ def default_texts(preprocessor, seed=0):
         texts.append(
             (text(pieces), text(4)) if index % 4 == 0 else text(pieces)
         )
+    if not takes_pairs(preprocessor):
+        texts = [" ".join(x) if isinstance(x, tuple) else x for x in texts]
     return texts
+
+
+def takes_pairs(preprocessor):
+    """Whether a preprocessor takes pairs of texts, too."""
+    return getattr(preprocessor, "takes_pairs", True)
 
 
 def text_of(tokens, preprocessor, seed=0):
@@ -205,7 +213,7 @@ def model_outputs(model, features):
         name: np.concatenate([row[name] for row in rows]) for name in names
     }
     results = [{} for _ in features]
-    for rows, part in batches_by_length(batch):
+    for rows, part in batches_by_length(batch, 32):
         outputs = keras.Model.predict_on_batch(model, part)
         for name, values in named_outputs(model, outputs).items():
             values = keras.ops.convert_to_numpy(values)

@@ -154,7 +154,7 @@ class Reference:
                 "`examples=None`, or the model with its preprocessor."
             )
         elif examples is not None:
-            check_examples(examples)
+            check_examples(examples, inputs_of.takes_pairs(preprocessor))
         if targets is not None:
             targets = checked_targets(model, examples, targets)
         self.texts = examples

@@ -12,6 +12,9 @@ from keras_albert.preprocessing.packer import python_ids
 from keras_albert.tasks.targets import check_finite_outputs
 from keras_albert.tasks.task import AlbertTask, as_texts, check_batch_size
 
+# How many masked copies of texts are made at a time.
+_ROWS_A_CALL = 256
+
 
 @keras.saving.register_keras_serializable(package="keras_albert")
 class AlbertMaskedLM(AlbertTask, keras_nlp.models.MaskedLM):
@@ -93,7 +96,7 @@ class AlbertMaskedLM(AlbertTask, keras_nlp.models.MaskedLM):
         # === Config ===
         self.head_layer_norm_epsilon = head_layer_norm_epsilon
 
-    def fill_mask(self, texts, top_k=5, batch_size=32):
+    def fill_mask(self, texts, top_k=5, batch_size=None):
         """Predicts what stands behind each `[MASK]` of texts.
 
         A mask is `[MASK]` as the vocabulary spells it; `[mask]` is text like
@@ -104,7 +107,8 @@ class AlbertMaskedLM(AlbertTask, keras_nlp.models.MaskedLM):
             texts: a string, a pair of strings as a 2-tuple, or a list of
                 either, each with at least one `[MASK]`.
             top_k: int, how many tokens a mask are given.
-            batch_size: int. How many texts are computed together.
+            batch_size: int, how many texts are computed together. `None`: as
+                many as a budget of tokens allows, see `predict_by_length`.
 
         Returns:
             For one text a result, for a list a list of results. The result
@@ -164,7 +168,7 @@ class AlbertMaskedLM(AlbertTask, keras_nlp.models.MaskedLM):
             )
         return results
 
-    def score(self, texts, batch_size=32):
+    def score(self, texts, batch_size=None):
         """Pseudo-log-likelihoods: how well each token fits into its text.
 
         The sum over the tokens of a text of the log-probability of the token
@@ -175,7 +179,8 @@ class AlbertMaskedLM(AlbertTask, keras_nlp.models.MaskedLM):
 
         Args:
             texts: a string, or a list of strings. A `[MASK]` in them is text.
-            batch_size: int. How many masked texts are computed together.
+            batch_size: int, how many masked texts are computed together.
+                `None`: as many as a budget of tokens allows.
 
         Returns:
             For one text a result, for a list a list of results. A result is
@@ -225,8 +230,9 @@ class AlbertMaskedLM(AlbertTask, keras_nlp.models.MaskedLM):
         order = np.argsort(lengths, kind="stable")
         which = np.repeat(order, np.array(lengths)[order])
         places = np.concatenate([np.arange(lengths[row]) for row in order])
-        for start in range(0, len(which), batch_size):
-            part = slice(start, start + batch_size)
+        rows_a_call = batch_size or _ROWS_A_CALL
+        for start in range(0, len(which), rows_a_call):
+            part = slice(start, start + rows_a_call)
             chosen, at = which[part], places[part].astype(int)
             masked = [list(rows[row]) for row in chosen]
             tokens = [row[i] for row, i in zip(masked, at, strict=True)]

@@ -1,6 +1,7 @@
 """What all tasks have in common."""
 
 import numbers
+import warnings
 
 import keras
 import numpy as np
@@ -10,11 +11,22 @@ from keras_albert.layers.embeddings import check_length
 from keras_albert.models.backbone import check_keywords
 from keras_albert.models.inference import ROLLED_BACKENDS, RolledInference
 from keras_albert.models.openvino import OpenVINOPrecisionMixin
-from keras_albert.preprocessing.packer import trim_masks, trim_padding
+from keras_albert.preprocessing.packer import (
+    batch_length,
+    trim_masks,
+    trim_padding,
+)
 from keras_albert.presets.loading import TaskPresetMixin
 from keras_albert.tasks.targets import as_array
 
+# What a batch has when texts are computed together, padding counted: 32 texts
+# of 64 tokens, 256 of 8. Beyond, larger batches are no faster.
+TOKENS_PER_BATCH = 2048
 _KEYWORDS = ("inputs", "outputs", "compile", "name", "trainable")
+_NO_POOLER_GRADIENTS = (
+    r"Gradients do not exist for variables \['pooled_dense/kernel', "
+    r"'pooled_dense/bias'\]"
+)
 _TRAINING_BACKENDS = ("tensorflow", "jax", "torch")
 
 
@@ -118,7 +130,10 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
         self._check_arrays(x, y)
         if isinstance(kwargs.get("validation_data"), tuple):
             self._check_arrays(*kwargs["validation_data"][:2])
-        return super().fit(x, y, *args, **kwargs)
+        with warnings.catch_warnings():
+            # Tasks on the sequence have no use for it.
+            warnings.filterwarnings("ignore", _NO_POOLER_GRADIENTS)
+            return super().fit(x, y, *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Measures; see `keras.Model.evaluate`. Texts are preprocessed."""
@@ -265,12 +280,14 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
         if isinstance(y, list) or hasattr(y, "__array__"):
             self.check_targets(as_array(y))
 
-    def predict_by_length(self, texts, batch_size=32):
+    def predict_by_length(self, texts, batch_size=None):
         """Predicts texts, similar lengths together, each batch just as long.
 
         Args:
             texts: list of strings, or of pairs of strings as 2-tuples.
-            batch_size: int.
+            batch_size: int. How many texts are computed together; `None`: as
+                many as have `TOKENS_PER_BATCH` tokens, padding counted, so
+                that short texts do not pay for long ones.
 
         Returns:
             The outputs of the model as `predict` gives them, NumPy arrays
@@ -278,26 +295,41 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
         """
         return self.predict_features(self._features(texts), batch_size)
 
-    def predict_features(self, features, batch_size=32):
+    def predict_features(self, features, batch_size=None):
         """Predicts ready tensors, see `predict_by_length`.
 
         Args:
             features: dictionary of `(rows, sequence)` int arrays, padded.
-            batch_size: int.
+            batch_size: int or `None`.
 
         Returns:
             The outputs, NumPy arrays in the order of the rows.
         """
-        check_batch_size(batch_size)
         order, outputs = [], []
-        for rows, batch in batches_by_length(features, batch_size):
-            output = self.compute_batch(batch)
-            outputs.append(_first_rows(output, len(rows)))
+        for rows, output in self.outputs_by_length(features, batch_size):
+            outputs.append(output)
             order.append(rows)
         inverse = np.argsort(np.concatenate(order))
         return tree.map_structure(
             lambda *parts: np.concatenate(parts)[inverse], *outputs
         )
+
+    def outputs_by_length(self, features, batch_size=None):
+        """Computes packed rows, similar lengths together.
+
+        Args:
+            features: dictionary of `(rows, sequence)` int arrays, padded.
+            batch_size: int or `None`, see `predict_by_length`.
+
+        Yields:
+            The indices of the rows, `(n,)`, and the model's outputs for
+            them, NumPy arrays; of tokens as many as the batch's longest row
+            has.
+        """
+        check_batch_size(batch_size)
+        for rows, batch in batches_by_length(features, batch_size):
+            output = self.compute_batch(batch)
+            yield rows, _first_rows(output, len(rows))
 
     def compute_batch(self, batch):
         """The model's outputs for ready tensors, by the rolled stack.
@@ -334,8 +366,8 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
 
 
 def check_batch_size(batch_size):
-    """Raises ValueError unless it is a number of rows."""
-    if batch_size < 1:
+    """Raises ValueError unless it is a number of rows, or `None`."""
+    if batch_size is not None and batch_size < 1:
         raise ValueError(
             f"`batch_size` must be positive. Received: {batch_size}."
         )
@@ -385,24 +417,44 @@ def merge_class_config(saved, given):
     return merged
 
 
-def batches_by_length(features, batch_size=32):
+def batches_by_length(features, batch_size=None):
     """Batches of similar lengths, each just as long as its longest row.
 
     Args:
         features: dictionary of `(rows, sequence)` int arrays, padded,
             `"padding_mask"` among them.
-        batch_size: int.
+        batch_size: int; `None`: as many as have `TOKENS_PER_BATCH` tokens.
 
     Yields:
         The indices of the rows, `(n,)`, and the dictionary of their
         `(m, length)` arrays, `m >= n`: rows of padding may follow.
     """
     tokens = features["padding_mask"].sum(axis=-1)
+    maximum = features["padding_mask"].shape[-1]
     order = np.argsort(tokens, kind="stable")
-    for start in range(0, len(order), batch_size):
-        rows = order[start : start + batch_size]
+    start = 0
+    while start < len(order):
+        size = batch_size or _rows_in_budget(tokens[order[start:]], maximum)
+        rows = order[start : start + size]
+        start += size
         batch = {name: value[rows] for name, value in features.items()}
         yield rows, _pad_rows(trim_padding(batch))
+
+
+def _rows_in_budget(tokens, maximum):
+    """How many rows have `TOKENS_PER_BATCH` tokens, by powers of two.
+
+    Args:
+        tokens: `(rows,)` int, ascending.
+        maximum: int, the longest that a row can be.
+    """
+    size = 1
+    while size < len(tokens):
+        longest = tokens[min(2 * size, len(tokens)) - 1]
+        if 2 * size * batch_length(longest, maximum) > TOKENS_PER_BATCH:
+            break
+        size *= 2
+    return size
 
 
 def as_texts(items):

@@ -215,13 +215,14 @@ class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
         elif isinstance(self.loss, keras.losses.MeanSquaredError):
             check_shape(y, (self.num_classes,), "scores")
 
-    def classify(self, texts, batch_size=32, threshold=0.5):
+    def classify(self, texts, batch_size=None, threshold=0.5):
         """Classifies texts, each batch padded only to its longest text.
 
         Args:
             texts: a string, a pair of strings as a 2-tuple, or a list of
                 either.
-            batch_size: int. How many texts are computed together.
+            batch_size: int. How many texts are computed together; `None`: as
+                many as have 2,048 tokens.
             threshold: float. With `multi_label`, the probability from which
                 a label is given.
 
