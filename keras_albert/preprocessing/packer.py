@@ -34,11 +34,12 @@ def trim_padding(features):
     """Cuts a padded batch down to the length that its texts need.
 
     Args:
-        features: dictionary of `(batch, sequence)` arrays or TensorFlow
-            tensors, `"padding_mask"` among them.
+        features: dictionary of `(batch, sequence)` or `(batch, choices,
+            sequence)` arrays or TensorFlow tensors, `"padding_mask"` among
+            them.
 
     Returns:
-        The same dictionary with `(batch, length)` entries, NumPy arrays or
+        The same dictionary with `(…, length)` entries, NumPy arrays or
         TensorFlow graph tensors as they came. Positions of masks stay, since
         they have no length of tokens.
     """
@@ -49,7 +50,7 @@ def trim_padding(features):
     else:
         length = _batch_length_in_graph(mask)
     return {
-        name: value if name == "mask_positions" else value[:, :length]
+        name: value if name == "mask_positions" else value[..., :length]
         for name, value in features.items()
     }
 

@@ -60,6 +60,7 @@ class AlbertPretrainerPreprocessor(
     backbone_cls = AlbertBackbone
     tokenizer_cls = AlbertTokenizer
     preset_file = PREPROCESSOR_FILE
+    takes_texts = False  # It draws masks of them.
 
     def __init__(
         self,

@@ -342,8 +342,7 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
         Returns:
             What `predict_on_batch` returns, NumPy arrays.
         """
-        is_rolled = keras.backend.backend() in ROLLED_BACKENDS
-        if not is_rolled or not hasattr(self, "head_outputs"):
+        if not self.runs_rolled():
             return keras.Model.predict_on_batch(self, batch)
         inference = getattr(self, "_rolled_inference", None)
         if inference is None:
@@ -352,6 +351,11 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
             )
             self._rolled_inference = inference
         return inference(batch)
+
+    def runs_rolled(self):
+        """Whether `compute_batch` runs the rolled stack on this backend."""
+        is_rolled = keras.backend.backend() in ROLLED_BACKENDS
+        return is_rolled and hasattr(self, "head_outputs")
 
     def _features(self, texts):
         if self.preprocessor is None:
@@ -524,7 +528,7 @@ def _is_padded_batch(x):
     return (
         isinstance(x, dict)
         and "padding_mask" in x
-        and len(x["padding_mask"].shape) == 2
+        and len(x["padding_mask"].shape) in (2, 3)
     )
 
 

@@ -19,7 +19,10 @@ import importlib
 TASKS = {
     "classify": "AlbertTextClassifier",
     "tag": "AlbertTokenClassifier",
+    "choose": "AlbertMultipleChoice",
 }
+# What pretraining gives, which `fill` predicts with.
+_MASKED = ("AlbertMaskedLM", "AlbertPretrainer")
 # What some tasks take only, and `evaluate` and `predict` therefore check.
 SPECIAL_OPTIONS = ("text_column", "pair_column", "label_column", "multi_label")
 
@@ -49,6 +52,8 @@ def load_trained(args):
     from keras_albert.tasks.loading import load_preset
 
     task = load_preset(args.model)
+    if type(task).__name__ in _MASKED:
+        return _as_masked_lm(task, args), _checked("fill", args)
     names = {name for name, of in TASKS.items() if of == type(task).__name__}
     if not names:
         raise ValueError(
@@ -56,7 +61,19 @@ def load_trained(args):
             f"{args.model} holds an {type(task).__name__}; train it first: "
             f"`keras-albert train TASK --preset {args.model} …`."
         )
-    name = names.pop()
+    return task, _checked(names.pop(), args)
+
+
+def _as_masked_lm(task, args):
+    from keras_albert.tasks.masked_lm import AlbertMaskedLM
+
+    if isinstance(task, AlbertMaskedLM):
+        return task
+    return AlbertMaskedLM.from_preset(args.model)
+
+
+def _checked(name, args):
+    """The module of a task, whose options the arguments have only."""
     module = task_module(name)
     for option in SPECIAL_OPTIONS:
         if (
@@ -67,4 +84,4 @@ def load_trained(args):
                 f"--{option.replace('_', '-')} is not for the task {name}, "
                 f"which {args.model} was trained for; leave it out."
             )
-    return task, module
+    return module
