@@ -24,6 +24,13 @@ def test_intents(tmp_path):
     assert output.stat().st_size < 3e6
 
 
+def test_entities(tmp_path):
+    output = tmp_path / "entities.tflite"
+    f1 = load("entities").main(["--epochs", "8", "--output", str(output)])
+    assert f1 > 0.3  # 0.0 when nothing is found.
+    assert output.stat().st_size < 3e6
+
+
 def test_every_example_has_a_test_and_is_short():
     tests = pathlib.Path(__file__).read_text(encoding="utf-8")
     for path in EXAMPLES.glob("*.py"):

@@ -1,6 +1,5 @@
 """Words and their labels to tensors: the same in every path, none lost."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -119,8 +118,9 @@ def test_weights_of_sentences(preprocessor):
 
 
 def test_config_round_trip(preprocessor):
-    copy = keras.saving.deserialize_keras_object(
-        keras.saving.serialize_keras_object(preprocessor)
+    config = preprocessor.get_config()
+    copy = ka.AlbertTokenClassifierPreprocessor.from_config(
+        {**config, "tokenizer": preprocessor.tokenizer}
     )
     assert copy.labels == LABELS
     check(preprocessor, copy(WORDS, TAGS))
