@@ -13,7 +13,11 @@ from keras_albert.version import __version__
 _PUBLIC_NAMES = {
     "AlbertBackbone": "keras_albert.models.backbone",
     "AlbertMaskedLM": "keras_albert.tasks.masked_lm",
+    "AlbertMaskedLMPreprocessor": "keras_albert.preprocessing.masked_lm",
     "AlbertMultipleChoice": "keras_albert.tasks.multiple_choice",
+    "AlbertMultipleChoicePreprocessor": (
+        "keras_albert.preprocessing.multiple_choice"
+    ),
     "AlbertPretrainer": "keras_albert.tasks.pretrainer",
     "AlbertPretrainerPreprocessor": "keras_albert.preprocessing.pretrainer",
     "AlbertQuestionAnswerer": "keras_albert.tasks.question_answerer",

@@ -60,6 +60,40 @@ def labelled_words(sentences, given, as_json):
         yield "".join("\t".join(row) + "\n" for row in rows) + "\n"
 
 
+def choice_line(identity, label, question, result, as_json):
+    """What `choose` gives for a question.
+
+    A JSON object, or label, score, choice and question between tabs.
+
+    Args:
+        identity: the id of the question, or `None`.
+        label: string, of the choice.
+        question: string.
+        result: dictionary, see `AlbertMultipleChoice.choose`.
+        as_json: bool.
+    """
+    if as_json:
+        row = {} if identity is None else {"id": identity}
+        row |= {"question": question, "label": label, **result}
+        return json.dumps(row, ensure_ascii=False) + "\n"
+    fields = [label, f"{result['score']:.4f}", result["choice"], question]
+    return "\t".join(map(_flat, fields)) + "\n"
+
+
+def filled_lines(result):
+    """Score, token and text of what `fill_mask` gives, between tabs.
+
+    Several masks of a text are one after the other, and a blank line follows.
+    """
+    masks = [result] if isinstance(result[0], dict) else result
+    lines = [
+        f"{x['score']:.4f}\t{_flat(x['text'])}\t{_flat(x['sequence'])}\n"
+        for mask in masks
+        for x in mask
+    ]
+    return "".join([*lines, "\n"])
+
+
 def _flat(text):
     # White space in it must not look like another field or line.
     return " ".join(text.split())

@@ -5,7 +5,11 @@ import contextlib
 import keras
 import numpy as np
 
-from keras_albert.export.litert_conversion import input_names, named_outputs
+from keras_albert.export.litert_conversion import (
+    input_names,
+    model_inputs,
+    named_outputs,
+)
 from keras_albert.tasks.task import batches_by_length
 
 MINIMUM_EXAMPLES = 200
@@ -57,6 +61,18 @@ def takes_pairs(preprocessor):
 def takes_single_texts(preprocessor):
     """Whether a preprocessor takes texts that are in no pair, too."""
     return getattr(preprocessor, "takes_single_texts", True)
+
+
+def takes_texts(model):
+    """Whether a model is compared on texts, rather than on random tokens.
+
+    It has a preprocessor, and one of texts: not of questions with choices,
+    and none that draws masks.
+    """
+    preprocessor = getattr(model, "preprocessor", None)
+    return preprocessor is not None and getattr(
+        preprocessor, "takes_texts", True
+    )
 
 
 def text_of(tokens, preprocessor, seed=0):
@@ -221,7 +237,7 @@ def model_outputs(model, features):
     }
     results = [{} for _ in features]
     for rows, part in batches_by_length(batch, 32):
-        outputs = keras.Model.predict_on_batch(model, part)
+        outputs = keras.Model.predict_on_batch(model, model_inputs(model, part))
         for name, values in named_outputs(model, outputs).items():
             values = keras.ops.convert_to_numpy(values)
             for row, value in zip(rows, values, strict=False):

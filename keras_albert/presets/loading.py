@@ -387,6 +387,10 @@ class PreprocessingPresetMixin(PresetMixin):
         if tokenizer_cls is not None and not _holds(folder, file, cls):
             # Saved by another task, or without one: the tokenizer serves all.
             kwargs.setdefault("tokenizer", tokenizer_cls.from_preset(folder))
+            backbone = read_preset_json(folder, CONFIG_FILE) or {}
+            positions = backbone.get("config", {}).get("max_sequence_length")
+            if positions is not None:
+                kwargs.setdefault("sequence_length", min(512, positions))
             return cls(**kwargs)
         if cls.wordpiece_cls and _holds(folder, file, cls.wordpiece_cls):
             cls = cls.wordpiece_cls

@@ -11,7 +11,11 @@ from keras_albert.layers.embeddings import check_length
 from keras_albert.models.backbone import check_keywords
 from keras_albert.models.inference import ROLLED_BACKENDS, RolledInference
 from keras_albert.models.openvino import OpenVINOPrecisionMixin
-from keras_albert.preprocessing.packer import batch_length, trim_padding
+from keras_albert.preprocessing.packer import (
+    batch_length,
+    trim_masks,
+    trim_padding,
+)
 from keras_albert.presets.loading import TaskPresetMixin
 from keras_albert.tasks.targets import as_array
 
@@ -62,8 +66,11 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
     that pass a preprocessor, and early checks of what they are given.
 
     A task whose outputs follow from the backbone's alone has a method
-    `head_outputs(backbone_outputs)` that computes them, without dropout.
+    `head_outputs(backbone_outputs)` that computes them, without dropout; if
+    it takes more, `head_inputs` names the inputs that are passed on to it.
     """
+
+    head_inputs: tuple = ()
 
     def __init__(self, *args, **kwargs):
         check_keywords(type(self).__name__, kwargs, _KEYWORDS)
@@ -101,7 +108,17 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         if _is_padded_batch(x):
             x = trim_padding(_numpy_unless_symbolic(x))
+            if "mask_positions" in x:
+                x, y, sample_weight = self._trim_masks(x, y, sample_weight)
         return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
+
+    def _trim_masks(self, x, y, sample_weight):
+        # Logits of a vocabulary for masks that cannot be cost more than all
+        # the rest of a short batch.
+        masks = self.preprocessor.masker.slots_of(x["token_ids"])
+        positions = trim_masks(x["mask_positions"], masks)
+        y, sample_weight = trim_masks((y, sample_weight), masks)
+        return {**x, "mask_positions": positions}, y, sample_weight
 
     def fit(self, x=None, y=None, *args, **kwargs):
         """Trains; see `keras.Model.fit`. Texts are preprocessed."""
@@ -276,9 +293,20 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
             The outputs of the model as `predict` gives them, NumPy arrays
             in the order of `texts`.
         """
+        return self.predict_features(self._features(texts), batch_size)
+
+    def predict_features(self, features, batch_size=None):
+        """Predicts ready tensors, see `predict_by_length`.
+
+        Args:
+            features: dictionary of `(rows, sequence)` int arrays, padded.
+            batch_size: int or `None`.
+
+        Returns:
+            The outputs, NumPy arrays in the order of the rows.
+        """
         order, outputs = [], []
-        batches = self.outputs_by_length(self._features(texts), batch_size)
-        for rows, output in batches:
+        for rows, output in self.outputs_by_length(features, batch_size):
             outputs.append(output)
             order.append(rows)
         inverse = np.argsort(np.concatenate(order))
@@ -298,10 +326,7 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
             them, NumPy arrays; of tokens as many as the batch's longest row
             has.
         """
-        if batch_size is not None and batch_size < 1:
-            raise ValueError(
-                f"`batch_size` must be positive. Received: {batch_size}."
-            )
+        check_batch_size(batch_size)
         for rows, batch in batches_by_length(features, batch_size):
             output = self.compute_batch(batch)
             yield rows, _first_rows(output, len(rows))
@@ -311,19 +336,26 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
 
         Args:
             batch: dictionary of `"token_ids"`, `"segment_ids"` and
-                `"padding_mask"`, each a `(batch, sequence)` int array.
+                `"padding_mask"`, each a `(batch, sequence)` int array, and
+                the task's further inputs.
 
         Returns:
             What `predict_on_batch` returns, NumPy arrays.
         """
-        is_rolled = keras.backend.backend() in ROLLED_BACKENDS
-        if not is_rolled or not hasattr(self, "head_outputs"):
+        if not self.runs_rolled():
             return keras.Model.predict_on_batch(self, batch)
         inference = getattr(self, "_rolled_inference", None)
         if inference is None:
-            inference = RolledInference(self.backbone, self.head_outputs, self)
+            inference = RolledInference(
+                self.backbone, self.head_outputs, self, self.head_inputs
+            )
             self._rolled_inference = inference
         return inference(batch)
+
+    def runs_rolled(self):
+        """Whether `compute_batch` runs the rolled stack on this backend."""
+        is_rolled = keras.backend.backend() in ROLLED_BACKENDS
+        return is_rolled and hasattr(self, "head_outputs")
 
     def _features(self, texts):
         if self.preprocessor is None:
@@ -335,6 +367,14 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
             texts = tuple(list(part) for part in zip(*texts, strict=True))
         # `y=None` says that a tuple is a pair of texts, not texts and labels.
         return _numpy_unless_symbolic(self.preprocessor(texts, y=None))
+
+
+def check_batch_size(batch_size):
+    """Raises ValueError unless it is a number of rows, or `None`."""
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(
+            f"`batch_size` must be positive. Received: {batch_size}."
+        )
 
 
 def number_of_classes(num_classes, labels):
@@ -488,7 +528,7 @@ def _is_padded_batch(x):
     return (
         isinstance(x, dict)
         and "padding_mask" in x
-        and len(x["padding_mask"].shape) == 2
+        and len(x["padding_mask"].shape) in (2, 3)
     )
 
 

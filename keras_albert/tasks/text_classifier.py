@@ -11,6 +11,7 @@ from keras_albert.preprocessing.text_classifier import (
 )
 from keras_albert.tasks.targets import (
     check_classes,
+    check_finite_outputs,
     check_numbers,
     check_shape,
 )
@@ -241,12 +242,7 @@ class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
             return []
         outputs = self.predict_by_length(texts, batch_size=batch_size)
         rows = keras.ops.convert_to_numpy(self.probabilities(outputs))
-        if not np.isfinite(rows).all():
-            raise ValueError(
-                "The model's outputs must be finite. Some are not: its "
-                "weights are damaged, or no numbers since it was trained on "
-                "such; load or train it anew."
-            )
+        check_finite_outputs(rows)
         results = [self._result(row, threshold) for row in rows]
         return results[0] if single else results
 

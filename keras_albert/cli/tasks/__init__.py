@@ -21,7 +21,10 @@ TASKS = {
     "classify": "AlbertTextClassifier",
     "tag": "AlbertTokenClassifier",
     "answer": "AlbertQuestionAnswerer",
+    "choose": "AlbertMultipleChoice",
 }
+# What pretraining gives, which `fill` predicts with.
+_MASKED = ("AlbertMaskedLM", "AlbertPretrainer")
 # What some tasks take only, and `evaluate` and `predict` therefore check.
 SPECIAL_OPTIONS = (
     "text_column",
@@ -57,6 +60,8 @@ def load_trained(args):
     from keras_albert.tasks.loading import load_preset
 
     task = load_preset(args.model)
+    if type(task).__name__ in _MASKED:
+        return _as_masked_lm(task, args), _checked("fill", args)
     names = {name for name, of in TASKS.items() if of == type(task).__name__}
     if not names:
         raise ValueError(
@@ -64,7 +69,19 @@ def load_trained(args):
             f"{args.model} holds an {type(task).__name__}; train it first: "
             f"`keras-albert train TASK --preset {args.model} …`."
         )
-    name = names.pop()
+    return task, _checked(names.pop(), args)
+
+
+def _as_masked_lm(task, args):
+    from keras_albert.tasks.masked_lm import AlbertMaskedLM
+
+    if isinstance(task, AlbertMaskedLM):
+        return task
+    return AlbertMaskedLM.from_preset(args.model)
+
+
+def _checked(name, args):
+    """The module of a task, whose options the arguments have only."""
     module = task_module(name)
     for option in SPECIAL_OPTIONS:
         if (
@@ -75,4 +92,4 @@ def load_trained(args):
                 f"--{option.replace('_', '-')} is not for the task {name}, "
                 f"which {args.model} was trained for; leave it out."
             )
-    return task, module
+    return module
