@@ -18,6 +18,7 @@ def add_arguments(parser):
     add("--vocabulary", required=True, metavar="SPM", help="SentencePiece")
     add("-o", "--output", required=True, metavar="DIR", help="run folder")
     size = parser.add_argument_group("model")
+    size.add_argument("--preset", metavar="P", help="start from its weights")
     for name, value in _SIZES.items():
         option = "--" + name.replace("_", "-")
         size.add_argument(option, type=int, metavar="N", help=f"[{value}]")
@@ -57,6 +58,7 @@ def run(args):
         args.data,
         args.vocabulary,
         args.output,
+        preset=args.preset,
         sizes={k: size for k, size in sizes.items() if size is not None},
         dropout=args.dropout,
         sequence_length=args.sequence_length,

@@ -597,7 +597,9 @@ class TaskPresetMixin(PresetMixin):
                 )
                 if id(layer) not in kept
             ]
-        return [*self.backbone._flatten_layers(), *others, self.optimizer]
+        # A model that was never compiled has no such attribute.
+        optimizer = getattr(self, "optimizer", None)
+        return [*self.backbone._flatten_layers(), *others, optimizer]
 
     def head_weights(self):
         """The weights that are the task's own, not the backbone's."""

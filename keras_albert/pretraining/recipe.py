@@ -7,6 +7,7 @@ import os
 
 import keras
 
+from keras_albert.models.backbone import AlbertBackbone
 from keras_albert.preprocessing.tokenizer import AlbertTokenizer
 from keras_albert.presets.locking import locked_folder
 from keras_albert.presets.saving import clear_leftovers
@@ -40,6 +41,7 @@ def pretrain(
     vocabulary,
     output_dir,
     *,
+    preset=None,
     sizes=None,
     dropout=0.0,
     sequence_length=128,
@@ -58,7 +60,7 @@ def pretrain(
     resume=False,
     stream=None,
 ):
-    """Pretrains ALBERT on prepared data, from random weights.
+    """Pretrains ALBERT on prepared data, from random weights or a preset.
 
     Masked tokens and sentence order, drawn anew in every epoch; ALBERT's
     LAMB or AdamW, no decay of biases and LayerNorm, gradients clipped to a
@@ -77,8 +79,11 @@ def pretrain(
         vocabulary: string or path of the SentencePiece model that the data
             was prepared with.
         output_dir: string or path, a folder.
+        preset: anything that `AlbertPretrainer.from_preset` takes, to start
+            from its weights: for another domain, or after a first part with
+            short sequences. Its vocabulary must be that of the data.
         sizes: dictionary of `AlbertBackbone` arguments; `DEFAULT_SIZES` for
-            those that are left out.
+            those that are left out. Not with `preset`.
         dropout: float, of the whole backbone.
         sequence_length: int, tokens. The model has 512 positions, or as many
             as this; those beyond `sequence_length` stay untrained.
@@ -129,8 +134,11 @@ def pretrain(
         "dtype": _policy(dtype),
         "rematerialize": rematerialize,
         "jit_compile": jit_compile,
+        "preset": None if preset is None else os.fspath(preset),
         "sizes": {**DEFAULT_SIZES, **(sizes or {})},
     }
+    if preset is not None:
+        settings["sizes"] = _sizes_of(preset, sizes, sequence_length)
     _check(settings)
     if jit_compile is None:
         settings["jit_compile"] = keras.backend.backend() == "jax"
@@ -140,6 +148,8 @@ def pretrain(
     dataset = read_dataset(data)
     tokenizer = AlbertTokenizer(os.fspath(vocabulary))
     dataset.check_vocabulary(tokenizer.proto)
+    if preset is not None:
+        _check_vocabulary_of(preset, tokenizer)
     settings["data"] = _fingerprint(dataset)
     with locked_folder(output_dir) as folder:
         checkpoint = Checkpoint(folder)
@@ -166,6 +176,35 @@ def _policy(dtype):
             "`dtype` must be a dtype policy of Keras, such as float32 or "
             f"mixed_bfloat16. Received: dtype={dtype!r}."
         ) from error
+
+
+def _sizes_of(preset, sizes, sequence_length):
+    if sizes:
+        raise ValueError(
+            "The sizes must be those of the `preset`. Received: "
+            f"{', '.join(sizes)} beside it; leave them out."
+        )
+    backbone = AlbertBackbone.from_preset(preset, load_weights=False)
+    if sequence_length > backbone.max_sequence_length:
+        raise ValueError(
+            "`sequence_length` must be at most the number of positions of "
+            f"the `preset`, {backbone.max_sequence_length}. Received: "
+            f"{sequence_length}."
+        )
+    config = backbone.get_config()
+    return {name: config[name] for name in DEFAULT_SIZES}
+
+
+def _check_vocabulary_of(preset, tokenizer):
+    theirs = AlbertTokenizer.from_preset(preset).get_vocabulary()
+    ours = tokenizer.get_vocabulary()
+    if theirs != ours:
+        raise ValueError(
+            "The vocabulary must be that of the `preset`, since each piece "
+            f"keeps its weights. Received: {len(ours)} pieces, of which not "
+            f"all are those of {preset}, which has {len(theirs)}; prepare "
+            "the data with its vocabulary."
+        )
 
 
 def _check(settings):

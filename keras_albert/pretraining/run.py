@@ -64,26 +64,38 @@ class PretrainingRun:
     def _model(self, tokenizer):
         settings = self.settings
         keras.utils.set_random_seed(settings["seed"])
-        backbone = AlbertBackbone(
-            vocabulary_size=tokenizer.vocabulary_size(),
-            max_sequence_length=max(512, settings["sequence_length"]),
-            dropout=settings["dropout"],
-            attention_dropout=settings["dropout"],
-            dtype=settings["dtype"],
-            **settings["sizes"],
+        preset = settings["preset"]
+        rates = dict.fromkeys(
+            ("dropout", "attention_dropout"), settings["dropout"]
         )
+        if preset is not None:
+            backbone = AlbertBackbone.from_preset(
+                preset, dtype=settings["dtype"], **rates
+            )
+        else:
+            backbone = AlbertBackbone(
+                vocabulary_size=tokenizer.vocabulary_size(),
+                max_sequence_length=max(512, settings["sequence_length"]),
+                dtype=settings["dtype"],
+                **rates,
+                **settings["sizes"],
+            )
         for group in backbone.transformer_layers:
             for layer in group:
                 layer.rematerialize = settings["rematerialize"]
-        model = AlbertPretrainer(
-            backbone,
-            preprocessor=AlbertPretrainerPreprocessor(
+        parts = {
+            "backbone": backbone,
+            "preprocessor": AlbertPretrainerPreprocessor(
                 tokenizer,
                 sequence_length=settings["sequence_length"],
                 mask_rate=settings["mask_rate"],
             ),
-            compile=False,
-        )
+            "compile": False,
+        }
+        if preset is None:
+            model = AlbertPretrainer(**parts)
+        else:
+            model = AlbertPretrainer.from_preset(preset, **parts)
         model.compile(
             optimizer=make_optimizer(settings, self.schedule),
             jit_compile=settings["jit_compile"],
