@@ -177,11 +177,12 @@ def test_exported_file(train, tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.once
-def test_info_tells_that_the_bundled_preset_is_not_trained(capsys):
-    out = output_of(capsys, "info", "albert_tiny_en")
-    assert "not pretrained: drawn from seed" in out
-    assert main(["predict", "albert_tiny_en", "text"]) == 2
-    assert "train it first" in capsys.readouterr().err
+def test_bundled_preset_from_the_command_line(capsys):
+    facts = json.loads(output_of(capsys, "info", "albert_tiny_en", "--json"))
+    assert facts["class"] == "AlbertPretrainer"
+    assert facts["sizes"]["num_layers"] == 4
+    out = output_of(capsys, "predict", "albert_tiny_en", "He shook his [MASK].")
+    assert "head" in out
 
 
 @pytest.mark.once

@@ -102,6 +102,30 @@ def test_files_of_a_run(whole, prepared):
     assert backbone.learning_rate < 1e-4  # That of pretrained weights.
 
 
+def test_weights_of_a_preset_are_the_start(run, whole, tmp_path, prepared):
+    folder, _ = whole
+    # Nothing moves at a rate of 1e-30: all weights are the preset's.
+    still = {"learning_rate": 1e-30, "steps": 1, "dropout": 0.0}
+    preset = folder / "model"
+    longer = run(
+        tmp_path / "longer",
+        **{**still, "preset": preset, "sizes": None, "sequence_length": 64},
+    )
+    assert longer["hidden_dim"] == SIZES["hidden_dim"]
+    ours, theirs = (
+        ka.AlbertPretrainer.from_preset(path)
+        for path in (tmp_path / "longer" / "model", preset)
+    )
+    assert ours.preprocessor.sequence_length == 64
+    for one, other in zip(ours.weights, theirs.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+    with pytest.raises(ValueError, match="hidden_dim"):
+        run(tmp_path / "sizes", preset=preset)
+    with pytest.raises(ValueError, match="positions.*512"):
+        run(tmp_path / "long", preset=preset, sizes=None, sequence_length=600)
+
+
 def test_resumed_run_equals_the_uninterrupted(
     run, whole, tmp_path, monkeypatch
 ):
