@@ -13,7 +13,7 @@ def add_arguments(parser):
     add("model", metavar="MODEL", help="preset folder of a trained model")
     add("--data", required=True, metavar="FILE", help="as for training")
     add_columns(parser, required=False)
-    add("--batch-size", type=int, default=32, metavar="N", help="texts [32]")
+    add("--batch-size", type=int, metavar="N", help="[what has 2,048 tokens]")
     add("--json", action="store_true", help="print JSON")
 
 

@@ -17,7 +17,7 @@ def add_arguments(parser):
     add("--data", metavar="FILE", help="as for training, instead of TEXT")
     add_columns(parser, required=False)
     add("-o", "--output", metavar="FILE", help="write here, not to stdout")
-    add("--batch-size", type=int, default=32, metavar="N", help="texts [32]")
+    add("--batch-size", type=int, metavar="N", help="[what has 2,048 tokens]")
     add("--json", action="store_true", help="a JSON object a line")
     add("--na-probs", metavar="FILE", help="probabilities of no answer by id")
 

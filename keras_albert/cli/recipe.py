@@ -45,6 +45,13 @@ def add_recipe(parser, epochs=3, batch_size=32):
     )
     add("--learning-rate", type=float, metavar="F", help="[the preset's]")
     add(
+        "--warmup",
+        type=float,
+        default=0.1,
+        metavar="F",
+        help="part of all batches that the rate rises for [0.1]",
+    )
+    add(
         "--patience",
         type=int,
         metavar="N",
@@ -106,6 +113,7 @@ def recipe_of(args):
         "tokens_per_batch": "auto",
         "accumulate": args.accumulate,
         "learning_rate": args.learning_rate,
+        "warmup": args.warmup,
         "patience": args.patience,
         "seed": args.seed,
         "resume": args.resume,

@@ -229,16 +229,18 @@ class AlbertTokenClassifierPreprocessor(
                 )
         return windows
 
-    def pack(self, windows):
+    def pack(self, windows, length=None):
         """The tensors of windows.
 
         Args:
             windows: list of `Window`.
+            length: int, the tokens to pad to; `None`: those of the longest.
 
         Returns:
-            dictionary of `(windows, tokens of the longest)` int32 arrays.
+            dictionary of `(windows, length)` int32 arrays.
         """
-        length = max((len(window.token_ids) for window in windows), default=0)
+        if length is None:
+            length = max(len(window.token_ids) for window in windows)
         pad = self.tokenizer.pad_token_id
         token_ids = np.full((len(windows), length), pad, "int32")
         mask = np.zeros((len(windows), length), "int32")

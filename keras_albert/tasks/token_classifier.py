@@ -311,9 +311,12 @@ class AlbertTokenClassifier(AlbertTask, keras_nlp.models.Task):
         windows = self.preprocessor.windows(sentences)
         for start in range(0, len(windows), _WINDOWS_A_CALL):
             part = windows[start : start + _WINDOWS_A_CALL]
-            for rows, outputs in self.outputs_by_length(
-                self.preprocessor.pack(part), batch_size
-            ):
+            # To the full length, so that batches have few different ones.
+            features = self.preprocessor.pack(
+                part, self.preprocessor.sequence_length
+            )
+            batches = self.outputs_by_length(features, batch_size)
+            for rows, outputs in batches:
                 values = keras.ops.convert_to_numpy(self.probabilities(outputs))
                 for row, value in zip(rows, values, strict=True):
                     window = part[row]

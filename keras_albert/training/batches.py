@@ -298,7 +298,13 @@ class LengthBatches:
             return None
         shares = np.bincount(targets, weights)
         shares = shares[shares > 0] / shares.sum()
-        return float(-(shares * np.log(shares)).sum())
+        entropy = float(-(shares * np.log(shares)).sum())
+        # Keras divides the loss of texts by their number, that of tokens by
+        # their weights.
+        of_texts = weights is not None and not isinstance(
+            self.targets, PerToken
+        )
+        return entropy * float(weights.mean()) if of_texts else entropy
 
     def fingerprint(self):
         """Hexadecimal digest of all examples, 16 characters."""

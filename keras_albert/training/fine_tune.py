@@ -119,7 +119,7 @@ def fine_tune(
     )
     with RunFolder(output_dir).locked() as folder:
         _check_folder(folder, resume)
-        batches = batches(
+        examples = batches(
             task,
             train,
             batch_size=batch_size,
@@ -136,7 +136,7 @@ def fine_tune(
             "learning_rate": learning_rate,
             "warmup": warmup,
             "patience": patience,
-            "train_data": batches.fingerprint(),
+            "train_data": examples.fingerprint(),
             "validation_data": fingerprint(validation),
             "architecture": _architecture(task),
         }
@@ -146,7 +146,7 @@ def fine_tune(
             if progress["finished"]:
                 return folder.read_metrics()
         run = Run(
-            task, batches, validation, folder, settings, monitor, evaluate
+            task, examples, validation, folder, settings, monitor, evaluate
         )
         return run.run(progress, stream)
 

@@ -48,7 +48,7 @@ def stuck_warning(loss, guessing_loss, learning_rate):
     return (
         f"warning: the loss does not move: {loss:.4f} since the warm-up, "
         f"where guessing has {guessing_loss:.4f}. Train with a smaller "
-        f"learning rate (now {learning_rate:g}, try {learning_rate / 3:.1g}) "
-        "or a longer warm-up; if it still does not move, check that the "
-        "labels belong to their texts."
+        f"learning rate (now {learning_rate:g}, try {learning_rate / 3:.1g}), "
+        "a longer warm-up, or for more epochs; if it still does not move, "
+        "check that the labels belong to their texts."
     )

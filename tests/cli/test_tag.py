@@ -115,6 +115,7 @@ def test_entities_of_texts(model, folder, capsys):
         ),
         ("a O\nb B-X\n", ["--tokens-per-batch", "0"], ["tokens_per_batch=0"]),
         ("a O\nb B-X\n", ["--patience", "0"], ["patience=0"]),
+        ("a O\nb B-X\n", ["--warmup", "2"], ["warmup=2"]),
         ("a O\nb B-X\n", ["--pair-column", "x"], ["--pair-column"]),
     ],
 )

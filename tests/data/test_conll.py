@@ -80,9 +80,9 @@ def test_words_that_look_like_comments_or_hold_spaces(write):
 
 
 def test_contradicting_tags_are_repaired_and_counted(write):
-    rows = read_sentences(write("a O\nb I-A\nc I-A\nd I-B\ne B-B\n"))
-    assert rows.labels == [["O", "B-A", "I-A", "B-B", "B-B"]]
-    assert rows.repaired == 2
+    rows = read_sentences(write("a O\nb I-A\nc I-A\nd I-B\ne B-B\n\nf I-A\n"))
+    assert rows.labels == [["O", "B-A", "I-A", "B-B", "B-B"], ["B-A"]]
+    assert rows.repaired == 3
     rows = read_sentences(write("a B-A\nb O\nc S-A\nd I-A\ne E-A\n"))
     assert rows.labels == [["S-A", "O", "S-A", "B-A", "E-A"]]
     assert rows.repaired == 2
@@ -99,6 +99,7 @@ def test_sentences_without_words_are_kept(write):
     [
         ("a O\nb\n", "x.conll", ["line 2", "2 columns", "has 1"]),
         ("a O\nb O O\n", "x.conll", ["line 2", "has 3"]),
+        ("a O\n# no comment here\n", "x.conll", ["line 2", "has 4"]),
         ("a\tO\n\tO\n", "x.conll", ["line 2", "word", "empty"]),
         ("a\tO\nb\t \n", "x.conll", ["line 2", "label", "empty"]),
         ("word\n", "x.conll", ["line 1", "a word and a label"]),

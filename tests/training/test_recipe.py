@@ -11,11 +11,16 @@ from keras_albert.training.batches import (
     LengthBatches,
     PerToken,
     TokenizedTexts,
+    text_batches,
 )
 from keras_albert.training.fine_tune import check_recipe, fine_tune
 from keras_albert.training.fingerprint import fingerprint
 from keras_albert.training.run_folder import RunFolder
 from keras_albert.training.stuck import stuck_loss
+from keras_albert.training.text_classification import (
+    TextFiles,
+    train_text_classifier,
+)
 
 TEXTS = ["wake me up", "will it rain", "snooze please", "how warm is it"] * 4
 TARGETS = np.array([0, 1, 0, 1] * 4, "int32")
@@ -142,8 +147,30 @@ def test_the_loss_of_guessing():
     batches = LengthBatches(
         texts, np.array([0, 1, 1, 1]), 2, 0, weights=weights
     )
-    assert batches.guessing_loss == pytest.approx(np.log(2))
+    # Keras divides the weighted sum by the number of texts.
+    assert batches.guessing_loss == pytest.approx(1.5 * np.log(2))
     assert LengthBatches(texts, np.ones((4, 2)), 2, 0).guessing_loss is None
+
+
+@pytest.mark.once
+def test_sample_weights_go_with_their_texts(tokenizer):
+    weights = np.where(TARGETS, 3.0, 0.5).astype("float32")
+    batches = text_batches(
+        make(tokenizer), (TEXTS, TARGETS, weights), batch_size=5, seed=0
+    )
+    assert batches.examples == 16
+    for _, targets, given in batches.dataset(0):
+        expected = np.where(targets.numpy(), 3.0, 0.5)
+        np.testing.assert_array_equal(given.numpy(), expected)
+
+
+@pytest.mark.once
+def test_class_weights_are_for_classes(tmp_path):
+    files = TextFiles("text", "label", regression=True)
+    with pytest.raises(ValueError, match="one class each.*regression"):
+        train_text_classifier(
+            "a.csv", "b.csv", tmp_path, files, class_weights="balanced"
+        )
 
 
 @pytest.mark.once
@@ -259,15 +286,15 @@ def test_patience_ends_a_run_and_resuming_does_not_go_on(
 @pytest.mark.once
 def test_a_loss_that_does_not_move_is_told_of(tokenizer, tmp_path):
     """Labels that have nothing to do with the texts: nothing to learn."""
-    data = (["the same text"] * 16, TARGETS)
+    data = (["the same text"] * 80, np.tile(TARGETS, 5))
     stream = io.StringIO()
     fine_tune(
         make(tokenizer),
         data,
         data,
         tmp_path,
-        epochs=30,
-        batch_size=8,
+        epochs=2,
+        batch_size=2,
         learning_rate=1e-3,
         stream=stream,
     )

@@ -51,10 +51,8 @@ def evaluate(args, task):
 
     for option in ("text_column", "label_column"):
         if getattr(args, option) is None:
-            raise ValueError(
-                f"A text classifier needs --{option.replace('_', '-')}, a "
-                "column of the data."
-            )
+            option = option.replace("_", "-")
+            raise ValueError(f"--{option} must name a column of the data.")
     files, labels = files_for(
         task,
         args.text_column,
@@ -77,7 +75,6 @@ def predict(args, task, file):
         if args.text_column is None:
             raise ValueError("--data must come with --text-column, its column.")
         texts = read_rows(args.data, args.text_column, args.pair_column).texts
-    results = task.classify(texts, batch_size=args.batch_size)
     line = json_line if args.json else tab_line
-    for pair in zip(texts, results, strict=True):
-        file.write(line(*pair) + "\n")
+    rows = zip(texts, task.classify(texts, args.batch_size), strict=True)
+    file.writelines(line(*row) + "\n" for row in rows)
