@@ -317,6 +317,8 @@ class PreprocessingPresetMixin(PresetMixin):
     #: Of a tokenizer: the class that takes its place for a WordPiece
     #: vocabulary.
     wordpiece_cls: type | None = None
+    #: Of a preprocessor: tokens, where the model has as many positions.
+    default_sequence_length = 512
 
     @classmethod
     def from_preset(cls, preset, config_file=None, **kwargs):
@@ -354,7 +356,8 @@ class PreprocessingPresetMixin(PresetMixin):
             backbone = read_preset_json(folder, CONFIG_FILE) or {}
             positions = backbone.get("config", {}).get("max_sequence_length")
             if positions is not None:
-                kwargs.setdefault("sequence_length", min(512, positions))
+                length = min(cls.default_sequence_length, positions)
+                kwargs.setdefault("sequence_length", length)
             return cls(**kwargs)
         if cls.wordpiece_cls and _holds(folder, file, cls.wordpiece_cls):
             cls = cls.wordpiece_cls
@@ -379,10 +382,10 @@ class PreprocessingPresetMixin(PresetMixin):
             return cls(**{**arguments, **kwargs})
         kwargs.setdefault("tokenizer", tokenizer_cls.from_preset(folder))
         backbone = open_foreign(folder, load_weights=False).backbone
-        length = getattr(cls, "default_sequence_length", 512)
-        kwargs.setdefault(
-            "sequence_length", min(length, backbone["max_sequence_length"])
+        length = min(
+            cls.default_sequence_length, backbone["max_sequence_length"]
         )
+        kwargs.setdefault("sequence_length", length)
         return cls(**kwargs)
 
 
