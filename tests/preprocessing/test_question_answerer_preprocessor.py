@@ -74,7 +74,8 @@ def test_first_windows(tokenizer, preprocessor):
         ]
     )
     assert_same(preprocessor((QUESTIONS, CONTEXTS), y=None), expected)
-    columns_ = {"question": np.array(QUESTIONS), "context": CONTEXTS}
+    arrays = np.array(QUESTIONS), np.array(CONTEXTS)
+    columns_ = dict(zip(("question", "context"), arrays, strict=True))
     assert_same(preprocessor(columns_), expected)
     tensors = tf.constant(QUESTIONS), tf.constant(CONTEXTS)
     assert_same(preprocessor(tensors, y=None), expected)
