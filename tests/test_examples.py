@@ -53,6 +53,21 @@ def test_question_answering(tmp_path):
     assert output.stat().st_size < 3e6
 
 
+def test_multiple_choice(tmp_path):
+    output = tmp_path / "chooser.tflite"
+    arguments = ["--epochs", "4", "--output", str(output)]
+    accuracy, chance = load("multiple_choice").main(arguments)
+    assert 0.3 < chance < 0.4
+    assert accuracy > chance
+    assert output.is_file()
+
+
+def test_pseudo_perplexity():
+    before, after = load("pseudo_perplexity").main(["--epochs", "3"])
+    assert before == pytest.approx(8000, rel=0.2)  # It knows nothing yet.
+    assert after < 0.5 * before
+
+
 def test_every_example_has_a_test_and_is_short():
     tests = pathlib.Path(__file__).read_text(encoding="utf-8")
     for path in EXAMPLES.glob("*.py"):

@@ -1,5 +1,6 @@
 """What all tasks have in common."""
 
+import importlib.util
 import numbers
 import warnings
 
@@ -120,7 +121,9 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
         y, sample_weight = trim_masks((y, sample_weight), masks)
         return {**x, "mask_positions": positions}, y, sample_weight
 
-    def fit(self, x=None, y=None, *args, **kwargs):
+    def fit(
+        self, x=None, y=None, batch_size=None, sample_weight=None, **kwargs
+    ):
         """Trains; see `keras.Model.fit`. Texts are preprocessed."""
         if keras.backend.backend() not in _TRAINING_BACKENDS:
             raise NotImplementedError(
@@ -128,22 +131,67 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
                 "train; set KERAS_BACKEND to tensorflow, jax or torch to fit."
             )
         self._check_arrays(x, y)
-        if isinstance(kwargs.get("validation_data"), tuple):
-            self._check_arrays(*kwargs["validation_data"][:2])
+        held_out = kwargs.get("validation_data")
+        if isinstance(held_out, tuple):
+            self._check_arrays(*held_out[:2])
+            kwargs["validation_data"] = self._batched(held_out, batch_size)
+        data = keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
+        data = data if isinstance(data, tuple) else (data,)
+        if not kwargs.get("validation_split"):
+            data = self._batched(data, batch_size)
         with warnings.catch_warnings():
             # Tasks on the sequence have no use for it.
             warnings.filterwarnings("ignore", _NO_POOLER_GRADIENTS)
-            return super().fit(x, y, *args, **kwargs)
+            return super().fit(**_arguments(data, batch_size), **kwargs)
 
-    def evaluate(self, x=None, y=None, *args, **kwargs):
+    def evaluate(
+        self, x=None, y=None, batch_size=None, sample_weight=None, **kwargs
+    ):
         """Measures; see `keras.Model.evaluate`. Texts are preprocessed."""
         self._check_arrays(x, y)
-        return super().evaluate(x, y, *args, **kwargs)
+        data = keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
+        data = data if isinstance(data, tuple) else (data,)
+        data = self._batched(data, batch_size)
+        return super().evaluate(**_arguments(data, batch_size), **kwargs)
 
-    def predict(self, x=None, *args, **kwargs):
+    def predict(self, x=None, batch_size=None, **kwargs):
         """Predicts; see `keras.Model.predict`. Texts are preprocessed."""
         self._check_arrays(x)
-        return super().predict(x, *args, **kwargs)
+        data = self._batched((x,), batch_size)
+        return super().predict(**_arguments(data, batch_size), **kwargs)
+
+    def _batched(self, data, batch_size):
+        """Lists of texts as batches of a `tf.data.Dataset`, on TensorFlow.
+
+        Elsewhere, and for all else, they are left to KerasHub, which reads
+        lists by Grain where it is installed. Keras then takes what the first
+        two batches have in common for the shape of all, and TensorFlow fails
+        at the first batch of another length.
+
+        Args:
+            data: tuple of x, y and sample weights, or the first of these.
+            batch_size: int or `None`.
+
+        Returns:
+            The data as it was, or a dataset.
+        """
+        texts = data[0]
+        if isinstance(texts, dict):
+            texts = () if "token_ids" in texts else (*texts.values(),)
+        texts = texts if isinstance(texts, tuple) else (texts,)
+        is_arrays = bool(texts) and all(
+            isinstance(part, (list, np.ndarray)) for part in texts
+        )
+        if (
+            keras.backend.backend() != "tensorflow"
+            or self.preprocessor is None
+            or not is_arrays
+            or importlib.util.find_spec("tensorflow_text") is None
+        ):
+            return data
+        import tensorflow as tf
+
+        return tf.data.Dataset.from_tensor_slices(data).batch(batch_size or 32)
 
     def get_compile_config(self):
         """What `compile` was given, for `.keras` files."""
@@ -518,6 +566,14 @@ def _is_iterable(items):
     except TypeError:
         return False
     return True
+
+
+def _arguments(data, batch_size):
+    """The arguments of `fit` from data, or from a dataset of batches."""
+    if not isinstance(data, tuple):
+        return {"x": data}
+    names = ("x", "y", "sample_weight")
+    return {"batch_size": batch_size, **dict(zip(names, data, strict=False))}
 
 
 def _first_rows(outputs, rows):
