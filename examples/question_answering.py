@@ -1,12 +1,13 @@
 """Answers in a document: the notes that an inn has for its guests.
 
-    python examples/question_answering.py [--epochs 60] [--output FILE]
+    python examples/question_answering.py [--epochs 80] [--output FILE]
 
 Fine-tunes the embedded default with `model.fit` on questions about the notes,
 asks them in other words, and prints exact match and F1 beside those of a
 baseline, the sentence that shares most words with the question. Then it asks
-the whole document, which is longer than what the model reads at once, and
-writes a file for the phone that has been compared with the model.
+the whole document, which is longer than what the model reads at once (and
+harder: this small model has learned paragraphs), and writes a file for the
+phone that has been compared with the model.
 """
 
 import argparse
@@ -42,7 +43,7 @@ def scores(questions, texts):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--epochs", type=int, default=80)
     parser.add_argument("--output", default="runs/answers.tflite")
     arguments = parser.parse_args(argv)
 

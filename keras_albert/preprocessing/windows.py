@@ -113,7 +113,6 @@ class TokenizedPairs:
         places = spans - windows.begin[:, None]
         tokens = np.diff(windows.offsets) - windows.prefix - 1
         inside = (places[:, 0] >= 0) & (places[:, 1] < tokens)
-        inside &= spans[:, 0] >= 0
         positions = np.where(
             inside[:, None], places + windows.prefix[:, None], 0
         ).astype("int32")
