@@ -1,12 +1,6 @@
 """Arguments of `train` that all tasks share."""
 
-_SIZES = {
-    "hidden_dim": 256,
-    "num_layers": 4,
-    "num_heads": 4,
-    "embedding_dim": 128,
-    "intermediate_dim": 1024,
-}
+from keras_albert.models.sizes import DEFAULT_SIZES
 
 
 def add_recipe(parser, epochs=3, batch_size=32):
@@ -64,7 +58,7 @@ def add_recipe(parser, epochs=3, batch_size=32):
     add("--lora-rank", type=int, metavar="N", help="train adapters only")
     scratch = parser.add_argument_group("from scratch, instead of --preset")
     scratch.add_argument("--vocabulary", metavar="SPM", help="SentencePiece")
-    for name, size in _SIZES.items():
+    for name, size in DEFAULT_SIZES.items():
         option = "--" + name.replace("_", "-")
         scratch.add_argument(option, type=int, metavar="N", help=f"[{size}]")
 
@@ -98,7 +92,7 @@ def recipe_of(args):
             "Batches must have a number of examples (--batch-size), or of "
             "tokens (--tokens-per-batch). Received both; leave one out."
         )
-    sizes = {name: getattr(args, name) for name in _SIZES}
+    sizes = {name: getattr(args, name) for name in DEFAULT_SIZES}
     model = {
         "preset": args.preset,
         "vocabulary": args.vocabulary,

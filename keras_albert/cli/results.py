@@ -3,6 +3,11 @@
 import json
 
 
+def json_object(value):
+    """A value in JSON, on a line of its own."""
+    return json.dumps(value, ensure_ascii=False) + "\n"
+
+
 def json_line(text, result):
     """A text and what `classify` gives for it, as a JSON object."""
     several = {"labels": result} if isinstance(result, list) else result
@@ -26,7 +31,7 @@ def entity_lines(text, entities, as_json):
     """
     if as_json:
         found = {"text": text, "entities": entities}
-        return json.dumps(found, ensure_ascii=False) + "\n"
+        return json_object(found)
     lines = []
     for entity in entities:
         place = f"{entity['start']}\t{entity['end']}"
@@ -51,7 +56,7 @@ def labelled_words(sentences, given, as_json):
         words = sentences.words[index]
         if as_json:
             row = {"words": words, "labels": labels}
-            yield json.dumps(row, ensure_ascii=False) + "\n"
+            yield json_object(row)
             continue
         columns = [words, map(str, labels)]
         if sentences.labels is not None:
@@ -75,7 +80,7 @@ def choice_line(identity, label, question, result, as_json):
     if as_json:
         row = {} if identity is None else {"id": identity}
         row |= {"question": question, "label": label, **result}
-        return json.dumps(row, ensure_ascii=False) + "\n"
+        return json_object(row)
     fields = [label, f"{result['score']:.4f}", result["choice"], question]
     return "\t".join(map(_flat, fields)) + "\n"
 

@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Iterator
 
-from keras_albert.data.readers import json_lines, read_text
+from keras_albert.data.readers import check_text, json_lines, read_text
 
 _EXTENSIONS = (".jsonl", ".json")
 # Names of the same thing in different data sets.
@@ -173,8 +173,8 @@ def _first(fields: dict, names: tuple, place: str, *default):
 
 def _add(rows: Choices, item: dict, line: int, place: str) -> None:
     labels, texts = _choices(item["choices"], place)
-    rows.contexts.append(_text(item["context"], "the context", place))
-    rows.questions.append(_text(item["question"], "the question", place))
+    rows.contexts.append(check_text(item["context"], "the context", place))
+    rows.questions.append(check_text(item["question"], "the question", place))
     rows.choices.append(texts)
     rows.labels.append(labels)
     if rows.answers is not None:
@@ -202,14 +202,14 @@ def _choices(value: object, place: str) -> tuple[list[str], list[str]]:
             f"{place}: a question must have at least two choices. It {found}; "
             "add some, or remove the question."
         )
-    texts = [_text(text, "a choice", place) for text in value]
+    texts = [check_text(text, "a choice", place) for text in value]
     if "" in texts:
         raise ValueError(
             f"{place}: a choice must not be empty. The one at index "
             f"{texts.index('')} is; give it a text, or remove it."
         )
     if labels is None:
-        labels = [_letter(index) for index in range(len(texts))]
+        labels = [choice_label(index) for index in range(len(texts))]
     labels = [str(label) for label in labels]
     if len(labels) != len(texts) or len(set(labels)) != len(labels):
         raise ValueError(
@@ -219,7 +219,8 @@ def _choices(value: object, place: str) -> tuple[list[str], list[str]]:
     return labels, texts
 
 
-def _letter(index: int) -> str:
+def choice_label(index: int) -> str:
+    """The name of a choice that has none: `A`, `B`, …, then its index."""
     return chr(ord("A") + index) if index < 26 else str(index)
 
 
@@ -238,19 +239,3 @@ def _index(
         f"({', '.join(labels)}), its text, or its index from 0. It is "
         f"{json.dumps(answer):.60}; correct it."
     )
-
-
-def _text(value: object, what: str, place: str) -> str:
-    if not isinstance(value, str):
-        raise ValueError(
-            f"{place}: {what} must be a text. It is {json.dumps(value):.60}; "
-            "correct it."
-        )
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(
-            f"{place}: {what} must be Unicode text. It holds half a surrogate "
-            f"pair at character {error.start}; correct it."
-        ) from error
-    return value

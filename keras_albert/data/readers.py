@@ -300,20 +300,38 @@ def json_lines(text: str, columns: Sequence[str], path: str) -> Iterator[_Row]:
         yield number, fields
 
 
-def _text(value: object, column: str, place: str) -> str:
+def check_text(
+    value: object, what: str, place: str, advice: str = "correct it"
+) -> str:
+    """The text of a file's field, once it is one.
+
+    Args:
+        value: what the file holds.
+        what: string, names the field in a message.
+        place: string, names file and row.
+        advice: string, what to do about a value that is no text.
+
+    Raises:
+        ValueError: if it is no string, or holds half a surrogate pair.
+    """
     if not isinstance(value, str):
         raise ValueError(
-            f"{place}: column {column!r} must be a text. It is "
-            f"{json.dumps(value):.60}; name another column, or correct it."
+            f"{place}: {what} must be a text. It is {json.dumps(value):.60}; "
+            f"{advice}."
         )
     try:
         value.encode()
     except UnicodeEncodeError as error:
         raise ValueError(
-            f"{place}: column {column!r} must be Unicode text. It holds half "
-            f"a surrogate pair at character {error.start}; correct it."
+            f"{place}: {what} must be Unicode text. It holds half a surrogate "
+            f"pair at character {error.start}; correct it."
         ) from error
     return value
+
+
+def _text(value: object, column: str, place: str) -> str:
+    advice = "name another column, or correct it"
+    return check_text(value, f"column {column!r}", place, advice)
 
 
 def _label(value: object, column: str, place: str) -> str | list:

@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Iterator
 
-from keras_albert.data.readers import read_text
+from keras_albert.data.readers import check_text, read_text
 
 FORMATS = (".json", ".jsonl")
 # Of the questions that a message names.
@@ -272,18 +272,9 @@ def _list(value, name, place):
 
 
 def _text(fields, name, place):
-    value = fields.get(name)
-    if not isinstance(value, str):
-        found = "is not there" if value is None else f"is {value!r:.60}"
-        raise ValueError(f"{place}: {name!r} must be a text. It {found}.")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(
-            f"{place}: {name!r} must be Unicode text. It holds half a "
-            f"surrogate pair at character {error.start}; correct it."
-        ) from error
-    return value
+    if fields.get(name) is None:
+        raise ValueError(f"{place}: {name!r} must be a text. It is not there.")
+    return check_text(fields[name], repr(name), place)
 
 
 # === Answers ===

@@ -8,6 +8,7 @@ import os
 import keras
 
 from keras_albert.models.backbone import AlbertBackbone
+from keras_albert.models.sizes import DEFAULT_SIZES
 from keras_albert.preprocessing.tokenizer import AlbertTokenizer
 from keras_albert.presets.locking import locked_folder
 from keras_albert.presets.saving import clear_leftovers
@@ -25,14 +26,6 @@ from keras_albert.pretraining.run import (
     PretrainingRun,
 )
 
-# Those of the bundled preset.
-DEFAULT_SIZES = {
-    "hidden_dim": 256,
-    "num_layers": 4,
-    "num_heads": 4,
-    "embedding_dim": 128,
-    "intermediate_dim": 1024,
-}
 _LARGEST_SEED = 2**31 - 1  # Of `tf.random.fold_in`.
 
 

@@ -5,18 +5,11 @@ import os
 import keras
 
 from keras_albert.models.backbone import AlbertBackbone
+from keras_albert.models.sizes import DEFAULT_SIZES
 from keras_albert.preprocessing.tokenizer import AlbertTokenizer
 from keras_albert.training.fine_tune import check_recipe
 
 DEFAULT_PRESET = "albert_tiny_en"
-# Of a model from scratch.
-DEFAULT_SIZES = {
-    "hidden_dim": 256,
-    "num_layers": 4,
-    "num_heads": 4,
-    "embedding_dim": 128,
-    "intermediate_dim": 1024,
-}
 DEFAULT_DROPOUT = 0.1
 
 

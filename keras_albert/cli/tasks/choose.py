@@ -42,12 +42,12 @@ def evaluate(args, task):
 
 def predict(args, task, file):
     """Writes the choice of each question: label, score, choice, question."""
-    from keras_albert.data.choices import read_choices
+    from keras_albert.data.choices import choice_label, read_choices
 
     if args.data is None:
         question, *choices = args.text
         result = task.choose("", question, choices)
-        label = chr(ord("A") + result["index"])
+        label = choice_label(result["index"])
         file.write(choice_line(None, label, question, result, args.json))
         return
     rows = read_choices(args.data, answers=False)

@@ -3,9 +3,7 @@
 Models that were pretrained, or trained to predict masked tokens.
 """
 
-import json
-
-from keras_albert.cli.results import filled_lines
+from keras_albert.cli.results import filled_lines, json_object
 
 OPTIONS = {"text_column"}
 
@@ -35,7 +33,7 @@ def predict(args, task, file):
     for text, result in zip(texts, results, strict=True):
         if args.json:
             line = {"text": text, "masks": result}
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            file.write(json_object(line))
         else:
             file.write(filled_lines(result))
 
