@@ -21,7 +21,6 @@ import os
 import warnings
 
 import keras
-import numpy as np
 
 from keras_albert.checkpoints import keras_hub
 from keras_albert.checkpoints.checkpoint import (
@@ -98,30 +97,6 @@ def _deserialize(folder, name, expected, overrides):
         return keras.saving.deserialize_keras_object(config)
 
 
-def initialize_from_seed(model, seed):
-    """Draws a model's weights from a seed, the same on every backend.
-
-    Matrices are truncated normal of standard deviation 0.02 as the
-    original's, biases 0, scales 1.
-
-    Args:
-        model: a built `keras.Model`.
-        seed: int.
-    """
-    generator = np.random.default_rng(seed)
-    for variable in model.weights:
-        if variable.name == "gamma":
-            value = np.ones(variable.shape)
-        elif variable.name in ("beta", "bias"):
-            value = np.zeros(variable.shape)
-        else:
-            value = generator.normal(size=variable.shape)
-            while (outside := np.abs(value) > 2.0).any():
-                value[outside] = generator.normal(size=outside.sum())
-            value *= 0.02
-        variable.assign(value.astype("float32"))
-
-
 def _dtype_of_saved(folder):
     """The policy to load with: a quantized one as saved, else the default.
 
@@ -146,14 +121,10 @@ def _load_backbone_weights(backbone, folder):
     if sharded is not None:
         backbone.load_weights(sharded)
         return
-    seed = (read_preset_json(folder, METADATA_FILE) or {}).get("seed")
-    if seed is None:
-        raise ValueError(
-            f"The preset {folder!r} must hold `{WEIGHTS_FILE}`, or a `seed` in "
-            f"`{METADATA_FILE}`. It holds neither; pass `load_weights=False` "
-            "for random weights."
-        )
-    initialize_from_seed(backbone, seed)
+    raise ValueError(
+        f"The preset {folder!r} must hold `{WEIGHTS_FILE}`. It does not; "
+        "restore it, or pass `load_weights=False` for random weights."
+    )
 
 
 def _add_metadata(folder, **entries):
@@ -186,13 +157,6 @@ def open_foreign(folder, load_weights=True):
     for name in (CONFIG_FILE, TASK_FILE):
         read_preset_json(folder, name)  # It checks the classes.
     return open_checkpoint(folder, load_weights=load_weights)
-
-
-def is_pretrained(preset):
-    """Whether a preset holds trained weights, rather than a seed."""
-    folder = local_preset_folder(preset)
-    metadata = read_preset_json(folder, METADATA_FILE) or {}
-    return metadata.get("seed") is None
 
 
 def bytes_of(part):
@@ -618,7 +582,7 @@ class TaskPresetMixin(PresetMixin):
         reason = "the preset holds none for this task"
         fresh = self.head_weights()
         missing = fresh and not os.path.isfile(path)
-        if same_task and missing and is_pretrained(folder):
+        if same_task and missing:
             raise ValueError(
                 f"{folder!r} must hold `{TASK_WEIGHTS_FILE}`, the weights of "
                 f"its {type(self).__name__}'s head. It does not; save the "

@@ -10,8 +10,8 @@ BUNDLED_PRESETS = {
     "albert_tiny_en": {
         "description": (
             "4 layers, 2 million parameters, English, lower case. Bundled "
-            "with the package; not pretrained yet: the weights are drawn "
-            "from the seed in its metadata."
+            "with the package; pretrained on public-domain books and speeches "
+            "(its README.md is the model card)."
         ),
         "path": os.path.join(_PRESETS_FOLDER, "albert_tiny_en"),
     },

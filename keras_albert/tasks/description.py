@@ -2,7 +2,6 @@
 
 from keras_albert.preprocessing.tokenizer import AlbertTokenizer
 from keras_albert.presets import loading
-from keras_albert.presets.foreign import is_foreign
 from keras_albert.presets.registry import local_preset_folder
 from keras_albert.tasks.loading import load_preset
 
@@ -15,8 +14,8 @@ def describe_preset(preset):
 
     Returns:
         dictionary of facts by name: `"class"`, `"parameters"`, `"sizes"`,
-        `"dropout"`, `"learning rate"`, `"weights"`, and where there are
-        such, `"classes"`, `"labels"` and `"vocabulary"`.
+        `"dropout"`, `"learning rate"`, and where there are such,
+        `"classes"`, `"labels"` and `"vocabulary"`.
 
     Raises:
         ValueError: if there is no such preset, or it is damaged.
@@ -49,8 +48,4 @@ def describe_preset(preset):
                 "do_lower_case", tokenizer.lowercase
             ),
         }
-    facts["weights"] = "stored in the preset"
-    if not is_foreign(folder) and not loading.is_pretrained(folder):
-        metadata = loading.read_preset_json(folder, loading.METADATA_FILE)
-        facts["weights"] = f"not pretrained: drawn from seed {metadata['seed']}"
     return facts

@@ -87,7 +87,6 @@ def test_classes_from_files_to_results(train, tmp_path, capsys):
     facts = json.loads(output_of(capsys, "info", model, "--json"))
     assert facts["labels"] == ["alarm", "weather"]
     assert facts["sizes"]["hidden_dim"] == 16
-    assert facts["weights"] == "stored in the preset"
 
     # As it stands the folder is not written over; done, it stays done.
     assert main(command) == 2
@@ -178,11 +177,12 @@ def test_exported_file(train, tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.once
-def test_info_tells_that_the_bundled_preset_is_not_trained(capsys):
-    out = output_of(capsys, "info", "albert_tiny_en")
-    assert "not pretrained: drawn from seed" in out
-    assert main(["predict", "albert_tiny_en", "text"]) == 2
-    assert "train it first" in capsys.readouterr().err
+def test_bundled_preset_from_the_command_line(capsys):
+    facts = json.loads(output_of(capsys, "info", "albert_tiny_en", "--json"))
+    assert facts["class"] == "AlbertPretrainer"
+    assert facts["sizes"]["num_layers"] == 4
+    out = output_of(capsys, "predict", "albert_tiny_en", "He shook his [MASK].")
+    assert "head" in out
 
 
 @pytest.mark.once

@@ -664,7 +664,7 @@ def test_presets_that_are_damaged(copy):
 def test_presets_without_weights(copy):
     folder = copy()
     (folder / "model.weights.h5").unlink()
-    with pytest.raises(ValueError, match=r"model\.weights\.h5.*holds neither"):
+    with pytest.raises(ValueError, match=r"model\.weights\.h5.*restore it"):
         ka.AlbertBackbone.from_preset(folder)
 
 
