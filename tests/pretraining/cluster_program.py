@@ -1,0 +1,163 @@
+"""What test_cluster.py runs in processes of their own.
+
+    python cluster_program.py ROLE DATA VOCABULARY FOLDER
+"""
+
+import json
+import os
+import pathlib
+import sys
+
+import numpy as np
+
+RUN = {
+    "sizes": {
+        "hidden_dim": 16,
+        "num_layers": 2,
+        "num_heads": 2,
+        "embedding_dim": 8,
+        "intermediate_dim": 32,
+    },
+    "dropout": 0.1,
+    "sequence_length": 32,
+    "batch_size": 8,
+    "steps": 6,
+    "checkpoint_every": 3,
+    "learning_rate": 1e-2,
+    "optimizer": "lamb",
+}
+DIVIDED = {"model_parallel": 2, "steps": 3}
+
+
+class InterruptionError(Exception):
+    pass
+
+
+def one_process():
+    """One process for the batches of two, and for two devices."""
+    from keras_albert.pretraining import run as run_module
+
+    batches_class = run_module.PretrainingBatches
+
+    class OfTwoReaders(batches_class):
+        """Batches whose halves are those of two readers."""
+
+        def __init__(self, *args, batch_size, split="train", **kwargs):
+            super().__init__(
+                *args, batch_size=batch_size, split=split, **kwargs
+            )
+            if split == "dev":
+                return
+            kwargs = {**kwargs, "batch_size": batch_size // 2, "processes": 2}
+            self.halves = [
+                batches_class(*args, **{**kwargs, "process": process})
+                for process in (0, 1)
+            ]
+
+        def batches(self, start=None):
+            return Halves(self.halves)
+
+    class Halves:
+        def __init__(self, halves):
+            self.halves = halves
+
+        def as_numpy_iterator(self):
+            from keras import tree
+
+            streams = [half.batches().as_numpy_iterator() for half in self.halves]
+            for (one, position), (two, _) in zip(*streams, strict=True):
+                both = tree.map_structure(
+                    lambda *x: np.concatenate(x), one, two
+                )
+                yield both, position
+
+    run_module.PretrainingBatches = OfTwoReaders
+    train("of_two_readers")
+    run_module.PretrainingBatches = batches_class
+    train("one_device", steps=3)
+    train("two_devices", devices=2, steps=3)
+    train("divided", **DIVIDED)
+
+
+def one_of_two():
+    """A process of two: one run, then an interrupted one, and others."""
+    import jax
+    from keras_albert.pretraining.checkpoint import Checkpoint
+    from keras_albert.pretraining.run import PretrainingRun
+
+    train("whole")
+    failures["batch size"] = failure("odd", batch_size=9)
+    seed = int(os.environ["KERAS_DISTRIBUTION_PROCESS_ID"])
+    failures["seed"] = failure("seeds", seed=seed)
+    train("whole_divided", **DIVIDED)
+    end_interval = PretrainingRun._end_interval
+
+    def interrupt(self, interval, logs):
+        end_interval(self, interval, logs)
+        raise InterruptionError
+
+    PretrainingRun._end_interval = interrupt
+    try:
+        train("interrupted")
+    except InterruptionError:
+        pass
+    PretrainingRun._end_interval = end_interval
+    train("interrupted", resume=True)
+    tell()
+
+    def die(self, interval, logs):
+        if jax.process_index() == 1:
+            os._exit(9)
+
+    PretrainingRun._end_interval = die
+    from keras_albert.cli import main
+
+    sys.exit(main(["pretrain", data, "--vocabulary", vocabulary, "-o",
+                   str(folder / "dying"), "--batch-size", "4", "--steps", "2",
+                   "--checkpoint-every", "1", "--num-layers", "1"]))  # fmt: skip
+
+
+def mirrored():
+    """TensorFlow's strategy on two devices, and one device."""
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(
+        cpu, [tf.config.LogicalDeviceConfiguration()] * 2
+    )
+    options = {"dropout": 0.0, "steps": 6}
+    for optimizer in ("lamb", "adamw"):
+        for devices in (1, 2):
+            train(f"{optimizer}_{devices}", devices=devices,
+                  optimizer=optimizer, **options)  # fmt: skip
+    train("resumed", devices=2, **{**options, "steps": 6})
+    failures["devices"] = failure("many", devices=3)
+    failures["accumulate"] = failure("parts", devices=2, accumulate=2)
+
+
+def train(name, **kwargs):
+    from keras_albert.pretraining.recipe import pretrain
+
+    where = folder / name
+    if role == "one_of_two" and os.environ["KERAS_DISTRIBUTION_PROCESS_ID"] != "0":
+        where = folder / "nothing" / name  # Must not be made.
+    return pretrain(data, vocabulary, where, **{**RUN, **kwargs})
+
+
+def failure(name, **kwargs):
+    try:
+        train(name, **kwargs)
+    except (ValueError, OSError) as error:
+        return str(error)
+
+
+def tell():
+    print(json.dumps(failures), flush=True)
+
+
+if __name__ == "__main__":
+    role, data, vocabulary, folder = sys.argv[1:]
+    folder = pathlib.Path(folder)
+    failures: dict = {}
+    globals()[role]()
+    tell()
