@@ -1,8 +1,9 @@
 """What test_cluster.py runs in processes of their own.
 
-    python cluster_program.py ROLE DATA VOCABULARY FOLDER
+python cluster_program.py ROLE DATA VOCABULARY FOLDER
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -64,7 +65,9 @@ def one_process():
         def as_numpy_iterator(self):
             from keras import tree
 
-            streams = [half.batches().as_numpy_iterator() for half in self.halves]
+            streams = [
+                half.batches().as_numpy_iterator() for half in self.halves
+            ]
             for (one, position), (two, _) in zip(*streams, strict=True):
                 both = tree.map_structure(
                     lambda *x: np.concatenate(x), one, two
@@ -82,7 +85,7 @@ def one_process():
 def one_of_two():
     """A process of two: one run, then an interrupted one, and others."""
     import jax
-    from keras_albert.pretraining.checkpoint import Checkpoint
+
     from keras_albert.pretraining.run import PretrainingRun
 
     train("whole")
@@ -97,10 +100,8 @@ def one_of_two():
         raise InterruptionError
 
     PretrainingRun._end_interval = interrupt
-    try:
+    with contextlib.suppress(InterruptionError):
         train("interrupted")
-    except InterruptionError:
-        pass
     PretrainingRun._end_interval = end_interval
     train("interrupted", resume=True)
     tell()
@@ -139,7 +140,10 @@ def train(name, **kwargs):
     from keras_albert.pretraining.recipe import pretrain
 
     where = folder / name
-    if role == "one_of_two" and os.environ["KERAS_DISTRIBUTION_PROCESS_ID"] != "0":
+    if (
+        role == "one_of_two"
+        and os.environ["KERAS_DISTRIBUTION_PROCESS_ID"] != "0"
+    ):
         where = folder / "nothing" / name  # Must not be made.
     return pretrain(data, vocabulary, where, **{**RUN, **kwargs})
 
