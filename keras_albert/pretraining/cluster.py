@@ -1,8 +1,10 @@
 """The devices of a run, in one process or in several."""
 
+import atexit
 import contextlib
 import json
 import os
+import sys
 
 import keras
 import numpy as np
@@ -55,6 +57,14 @@ class Cluster:
 
     def scope(self):
         """A context manager, in which a model is made and trained."""
+        return contextlib.nullcontext()
+
+    def failing_as_one(self):
+        """A context manager, after whose failure no process waits for others.
+
+        Raises:
+            RuntimeError: if another process has ended.
+        """
         return contextlib.nullcontext()
 
     def gather(self, value):
@@ -229,6 +239,28 @@ class JaxCluster(Cluster):
     def scope(self):
         return self.distribution.scope()
 
+    @contextlib.contextmanager
+    def failing_as_one(self):
+        if self.processes == 1:
+            yield
+            return
+        import jax
+
+        atexit.unregister(_leave)
+        try:
+            yield
+        except BaseException as error:
+            # Before JAX's own handler, which waits for the other processes.
+            atexit.register(_leave)
+            if isinstance(error, jax.errors.JaxRuntimeError):
+                raise RuntimeError(
+                    "Another process of this run has ended, or cannot be "
+                    "reached any more; its own messages tell why. Start all "
+                    f"of them again with `resume`. Process {self.process} "
+                    f"received: {error}"
+                ) from error
+            raise
+
     def gather(self, value):
         if self.processes == 1:
             return [value]
@@ -355,6 +387,13 @@ def _is_initialized(backend):
     import jax
 
     return jax.distributed.is_initialized()
+
+
+def _leave():
+    """Ends this process at once, by which others learn that it failed."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(2)
 
 
 def _initialize(launch):

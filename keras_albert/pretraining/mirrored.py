@@ -45,8 +45,7 @@ def over_replicas(optimizer_class):
         def apply(self, grads, trainable_variables=None):
             context = tf.distribute.get_replica_context()
             grads = context.all_reduce(
-                tf.distribute.ReduceOp.MEAN,
-                [tf.convert_to_tensor(grad) for grad in grads],
+                tf.distribute.ReduceOp.MEAN, list(grads)
             )
             super().apply(grads, trainable_variables)
 

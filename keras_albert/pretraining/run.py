@@ -53,6 +53,7 @@ class PretrainingRun:
         self.saved_model = None
         if cluster.is_first and cluster.divides_between_processes:
             self.saved_model = self._model(tokenizer)
+            self.saved_model.compile()
         with cluster.scope():
             self.model = self._model(tokenizer)
             self._compile()
@@ -135,7 +136,7 @@ class PretrainingRun:
         Returns:
             dictionary, the metrics.
         """
-        with self.cluster.scope():
+        with self.cluster.scope(), self.cluster.failing_as_one():
             return self._run(progress, stream)
 
     def _run(self, progress, stream):
