@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import sys
+import traceback
 
 import keras
 import numpy as np
@@ -244,20 +245,20 @@ class JaxCluster(Cluster):
         if self.processes == 1:
             yield
             return
-        import jax
-
         atexit.unregister(_leave)
         try:
             yield
         except BaseException as error:
             # Before JAX's own handler, which waits for the other processes.
             atexit.register(_leave)
-            if isinstance(error, jax.errors.JaxRuntimeError):
+            # What JAX raises depends on where it notices.
+            is_of_jax = isinstance(error, (RuntimeError, ValueError))
+            if is_of_jax and not _is_raised_here(error):
                 raise RuntimeError(
-                    "Another process of this run has ended, or cannot be "
-                    "reached any more; its own messages tell why. Start all "
-                    f"of them again with `resume`. Process {self.process} "
-                    f"received: {error}"
+                    f"Process {self.process} of {self.processes} cannot go "
+                    "on. When another one has ended, its own messages tell "
+                    "why; start all of them again with `resume`. Received: "
+                    f"{error}"
                 ) from error
             raise
 
@@ -387,6 +388,12 @@ def _is_initialized(backend):
     import jax
 
     return jax.distributed.is_initialized()
+
+
+def _is_raised_here(error):
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    return last.filename.startswith(package + os.sep)
 
 
 def _leave():

@@ -32,16 +32,29 @@ class Feed:
         self._ahead = collections.deque()
 
     def __iter__(self):
+        # Only the last one that was begun counts.
+        ahead = self._ahead = collections.deque()
         try:
             for batch, position in self.batches.batches(
                 self.position
             ).as_numpy_iterator():
                 tokens = int(batch[0]["padding_mask"].sum())
-                self._ahead.append((Position(*map(int, position)), tokens))
+                ahead.append((Position(*map(int, position)), tokens))
                 yield batch
         except tf.errors.OpError as error:
             self.error = self._explain(error)
             raise self.error from error
+
+    def dataset(self):
+        """The batches as a `tf.data.Dataset`.
+
+        For strategies of TensorFlow, where Keras begins twice, and would
+        lose what it took from an iterator the first time.
+        """
+        batch, _ = self.batches.batches().element_spec
+        return tf.data.Dataset.from_generator(
+            self.__iter__, output_signature=batch
+        )
 
     def passed(self, count=1):
         """Notes that batches were trained on."""

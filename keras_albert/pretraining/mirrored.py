@@ -44,9 +44,7 @@ def over_replicas(optimizer_class):
     class OverReplicas(optimizer_class):
         def apply(self, grads, trainable_variables=None):
             context = tf.distribute.get_replica_context()
-            grads = context.all_reduce(
-                tf.distribute.ReduceOp.MEAN, list(grads)
-            )
+            grads = context.all_reduce(tf.distribute.ReduceOp.MEAN, list(grads))
             super().apply(grads, trainable_variables)
 
     return OverReplicas

@@ -190,12 +190,13 @@ class PretrainingRun:
             on_train_batch_begin=self._begin_batch,
             on_epoch_end=self._end_interval,
         )
+        is_mirrored = self.cluster.mirrored > 1
         try:
             # KerasHub's own `fit` takes no generators, which have no
             # preprocessing to do.
             keras.Model.fit(
                 self.model,
-                iter(self.feed),
+                self.feed.dataset() if is_mirrored else iter(self.feed),
                 initial_epoch=len(self.history),
                 epochs=intervals,
                 steps_per_epoch=steps * self.settings["accumulate"],

@@ -188,7 +188,7 @@ def test_the_death_of_a_process_ends_the_others(two):
     _, ((first, _, error), (second, _, _)) = two
     assert second == 9
     assert first == 2
-    assert "Another process of this run has ended" in error
+    assert "Process 0 of 2 cannot go on" in error
 
 
 def test_mirrored_devices_train_as_one_does(start, tmp_path):
