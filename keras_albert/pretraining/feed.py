@@ -2,6 +2,7 @@
 
 import collections
 
+import numpy as np
 import tensorflow as tf
 
 from keras_albert.pretraining.dataset import Position
@@ -51,10 +52,15 @@ class Feed:
         For strategies of TensorFlow, where Keras begins twice, and would
         lose what it took from an iterator the first time.
         """
+
+        def copies():
+            # TensorFlow would write into arrays that it has for its own, and
+            # some of these are constants of the graph that they come from.
+            for batch in self:
+                yield tf.nest.map_structure(np.copy, batch)
+
         batch, _ = self.batches.batches().element_spec
-        return tf.data.Dataset.from_generator(
-            self.__iter__, output_signature=batch
-        )
+        return tf.data.Dataset.from_generator(copies, output_signature=batch)
 
     def passed(self, count=1):
         """Notes that batches were trained on."""

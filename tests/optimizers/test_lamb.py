@@ -139,8 +139,8 @@ def test_a_fresh_process_loads_compiled_models(tmp_path, run_python):
         for _ in range(3):
             model.train_on_batch(np.ones((4, 3)), np.ones((4, 2)))
         model.save(tmp_path / f"{index}.keras")
-        velocity = keras.ops.convert_to_numpy(model.optimizer.variables[3])
-        assert velocity.max() > 0.0
+        velocity = keras.ops.convert_to_numpy(model.optimizer.variables[2])
+        assert velocity.min() > 0.0
         expected += [type(schedule).__name__, str(float(schedule(3)))]
         expected += [str(x) for x in velocity.reshape(-1).tolist()]
     code = (
@@ -150,7 +150,7 @@ def test_a_fresh_process_loads_compiled_models(tmp_path, run_python):
         "    schedule = optimizer._learning_rate\n"
         "    assert type(optimizer).__name__ == 'AlbertLAMB'\n"
         "    print(type(schedule).__name__, float(schedule(3)))\n"
-        "    velocity = keras.ops.convert_to_numpy(optimizer.variables[3])\n"
+        "    velocity = keras.ops.convert_to_numpy(optimizer.variables[2])\n"
         "    print(*velocity.reshape(-1).tolist())"
     )
     paths = [tmp_path / "0.keras", tmp_path / "1.keras"]

@@ -24,7 +24,7 @@ from keras_albert.pretraining.cluster import join_cluster
 pytestmark = pytest.mark.once
 
 PROGRAM = pathlib.Path(__file__).parent / "cluster_program.py"
-TIME_LIMIT = 300  # Seconds; nothing takes a tenth of it on an idle machine.
+TIME_LIMIT = 600  # Seconds. Only what hangs takes that long.
 PREFIX = "KERAS_DISTRIBUTION_"
 
 
@@ -196,10 +196,8 @@ def test_mirrored_devices_train_as_one_does(start, tmp_path):
         start("mirrored", tmp_path, "tensorflow")
     )
     assert code == 0, error
-    for optimizer in ("lamb", "adamw"):
-        assert_same_losses(
-            tmp_path / f"{optimizer}_2", tmp_path / f"{optimizer}_1"
-        )
+    assert_same_losses(tmp_path / "devices_2", tmp_path / "devices_1")
+    assert_same_losses(tmp_path / "interrupted", tmp_path / "whole")
     assert "at most those of this process, 2" in failures["devices"]
     assert "`accumulate` must be 1" in failures["accumulate"]
 
