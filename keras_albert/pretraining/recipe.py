@@ -103,6 +103,7 @@ def pretrain(
             (with loss scaling). Keras's default by default.
         rematerialize: bool. Whether the encoder's layers are computed again
             for the gradient in place of kept: less memory, more arithmetic.
+            On CPUs XLA undoes it.
             On TensorFlow only without dropout.
         jit_compile: bool. Whether XLA compiles the step. `None`: on JAX only.
             On TensorFlow it takes a minute to begin with.

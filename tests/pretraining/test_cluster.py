@@ -130,7 +130,8 @@ def test_two_processes_train_as_one_does(one, two):
     # One that trained, on other batches than one process draws alone.
     losses = [float(row["loss"]) for row in rows(folder / "whole")]
     assert losses[1] < losses[0]
-    assert rows(folder / "whole")[0]["loss"] != rows(one / "one_device")[0]
+    alone = float(rows(one / "one_device")[0]["loss"])
+    assert abs(losses[0] - alone) > 1e-3
 
 
 def test_only_process_0_writes(two):
@@ -172,9 +173,10 @@ def test_a_divided_model_trains_as_a_whole_one(one, two):
     )
     saved = np.load(folder / "whole_divided" / "checkpoint.npz")
     for index, variable in enumerate(pretrainer.variables):
-        np.testing.assert_array_equal(
-            keras.ops.convert_to_numpy(variable), saved[str(index)]
-        )
+        if "seed_generator" not in variable.path:  # No part of a preset.
+            np.testing.assert_array_equal(
+                keras.ops.convert_to_numpy(variable), saved[str(index)]
+            )
 
 
 def test_processes_that_disagree_are_all_refused(two):
