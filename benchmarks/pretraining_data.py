@@ -51,9 +51,10 @@ def plain_copies(files, folder):
             for chunk in read_chunks(Block(path), text_format):
                 for document in chunk:
                     file.write(document.rstrip(b"\n") + b"\n\n")
-                    sentences += sentences_of(
+                    for part in sentences_of(
                         document, text_format, collections.Counter()
-                    )
+                    ):
+                        sentences += part
     return paths, sentences
 
 

@@ -13,10 +13,17 @@ from keras_albert.version import __version__
 _PUBLIC_NAMES = {
     "AlbertBackbone": "keras_albert.models.backbone",
     "AlbertMaskedLM": "keras_albert.tasks.masked_lm",
+    "AlbertMaskedLMPreprocessor": "keras_albert.preprocessing.masked_lm",
     "AlbertMultipleChoice": "keras_albert.tasks.multiple_choice",
+    "AlbertMultipleChoicePreprocessor": (
+        "keras_albert.preprocessing.multiple_choice"
+    ),
     "AlbertPretrainer": "keras_albert.tasks.pretrainer",
     "AlbertPretrainerPreprocessor": "keras_albert.preprocessing.pretrainer",
     "AlbertQuestionAnswerer": "keras_albert.tasks.question_answerer",
+    "AlbertQuestionAnswererPreprocessor": (
+        "keras_albert.preprocessing.question_answerer"
+    ),
     "AlbertTextClassifier": "keras_albert.tasks.text_classifier",
     "AlbertTextClassifierPreprocessor": (
         "keras_albert.preprocessing.text_classifier"
@@ -26,6 +33,9 @@ _PUBLIC_NAMES = {
         "keras_albert.preprocessing.text_embedder"
     ),
     "AlbertTokenClassifier": "keras_albert.tasks.token_classifier",
+    "AlbertTokenClassifierPreprocessor": (
+        "keras_albert.preprocessing.token_classifier"
+    ),
     "AlbertTokenizer": "keras_albert.preprocessing.tokenizer",
 }
 _PUBLIC_MODULES = ("export",)

@@ -131,6 +131,7 @@ def test_names_in_the_tables_are_those_of_the_files(names, tokenizer, tiny):
         "question answerer": ka.AlbertQuestionAnswerer(backbone),
         "embedder": ka.AlbertTextEmbedder(backbone),
         "masked LM": ka.AlbertMaskedLM(backbone),
+        "multiple choice": ka.AlbertMultipleChoice(backbone),
         "backbone": backbone,
     }
     batch = contracts.random_batch({"vocabulary_size": 100}, 1, 4)

@@ -3,14 +3,17 @@
 import pathlib
 import re
 import shlex
+import shutil
 
 import pytest
 
+import keras_albert as ka
 from keras_albert.cli import main
 
 pytestmark = pytest.mark.once
 
 REPOSITORY = pathlib.Path(__file__).parent.parent
+PRETRAINING = ("train-vocab", "prepare-pretraining", "pretrain")
 
 
 def blocks(language):
@@ -23,6 +26,10 @@ def readme_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("readme")
     (folder / "examples").symlink_to(REPOSITORY / "examples")
     (folder / "runs" / "readme").mkdir(parents=True)
+    # Your text: this repository's own.
+    (folder / "corpus").mkdir()
+    for path in [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md")]:
+        shutil.copy(path, folder / "corpus")
     return folder
 
 
@@ -37,14 +44,28 @@ def test_python_snippets_run(readme_folder, monkeypatch):
     assert (readme_folder / "runs/readme/model.tflite").is_file()
 
 
-def test_commands_run(readme_folder, monkeypatch, capsys):
-    monkeypatch.chdir(readme_folder)
+def run_commands(capsys, are_wanted):
     commands = "".join(blocks("bash")).replace("\\\n", " ").splitlines()
     commands = [shlex.split(command) for command in commands if command.strip()]
+    commands = [c for c in commands if are_wanted(c[1])]
     assert commands
     for program, *arguments in commands:
         assert program == "keras-albert"
         assert main(arguments) == 0, capsys.readouterr().err
+
+
+def test_commands_run(readme_folder, monkeypatch, capsys):
+    monkeypatch.chdir(readme_folder)
+    run_commands(capsys, lambda verb: verb not in PRETRAINING)
+
+
+def test_commands_of_pretraining_run(readme_folder, monkeypatch, capsys):
+    pytest.importorskip("apache_beam", reason="needs the extra [beam]")
+    monkeypatch.chdir(readme_folder)
+    run_commands(capsys, lambda verb: verb in PRETRAINING)
+    model = readme_folder / "runs/readme/pretraining/model"
+    classifier = ka.AlbertTextClassifier.from_preset(model, labels=["a", "b"])
+    assert classifier.backbone.vocabulary_size == 1000
 
 
 def test_paths_named_in_documents_exist():

@@ -1,6 +1,7 @@
-"""Score a model on labelled texts; metrics by name."""
+"""Score a model on labelled data; metrics by name."""
 
-from keras_albert.cli.common import add_columns, load_classifier
+from keras_albert.cli.common import add_columns
+from keras_albert.cli.tasks import load_trained
 
 EXAMPLE = """keras-albert evaluate runs/intents/model --data test.csv \\
       --text-column text --label-column label --json"""
@@ -10,9 +11,9 @@ def add_arguments(parser):
     """Adds the verb's arguments."""
     add = parser.add_argument
     add("model", metavar="MODEL", help="preset folder of a trained model")
-    add("--data", required=True, metavar="FILE", help="csv, tsv, jsonl, .gz")
-    add_columns(parser)
-    add("--batch-size", type=int, default=32, metavar="N", help="texts [32]")
+    add("--data", required=True, metavar="FILE", help="as for training")
+    add_columns(parser, required=False)
+    add("--batch-size", type=int, metavar="N", help="[what has 2,048 tokens]")
     add("--json", action="store_true", help="print JSON")
 
 
@@ -20,24 +21,11 @@ def run(args):
     """Evaluates, and prints a metric a line, or JSON."""
     import json
 
-    from keras_albert.training.evaluation import evaluate_classifier
-    from keras_albert.training.text_classification import files_for
-
-    task = load_classifier(args.model)
-    files, labels = files_for(
-        task,
-        args.text_column,
-        args.label_column,
-        args.pair_column,
-        args.multi_label,
-    )
-    rows = files.read(args.data)
-    metrics = evaluate_classifier(
-        task, rows.texts, files.targets(rows, labels), args.batch_size
-    )
+    task, module = load_trained(args)
+    metrics = module.evaluate(args, task)
     if args.json:
-        print(json.dumps({**metrics, "rows": len(rows)}))
+        print(json.dumps(metrics))
         return
     for name, value in metrics.items():
-        print(f"{name}\t{value:.4f}")
-    print(f"rows\t{len(rows)}")
+        shown = f"{value:.4f}" if isinstance(value, float) else str(value)
+        print(f"{name}\t{shown}")

@@ -1,14 +1,9 @@
 """Pretrain a model on prepared data: checkpoints, history, logs, the model."""
 
+from keras_albert.models.sizes import DEFAULT_SIZES
+
 EXAMPLE = """keras-albert pretrain prepared --vocabulary vocabulary.spm \\
       -o runs/pretraining --steps 20000"""
-_SIZES = {
-    "hidden_dim": 256,
-    "num_layers": 4,
-    "num_heads": 4,
-    "embedding_dim": 128,
-    "intermediate_dim": 1024,
-}
 
 
 def add_arguments(parser):
@@ -18,7 +13,8 @@ def add_arguments(parser):
     add("--vocabulary", required=True, metavar="SPM", help="SentencePiece")
     add("-o", "--output", required=True, metavar="DIR", help="run folder")
     size = parser.add_argument_group("model")
-    for name, value in _SIZES.items():
+    size.add_argument("--preset", metavar="P", help="start from its weights")
+    for name, value in DEFAULT_SIZES.items():
         option = "--" + name.replace("_", "-")
         size.add_argument(option, type=int, metavar="N", help=f"[{value}]")
     size.add_argument("--num-groups", type=int, metavar="N", help="[1]")
@@ -63,8 +59,8 @@ def run(args):
     from keras_albert.pretraining.launch import find_launch
     from keras_albert.pretraining.recipe import pretrain
 
-    options = vars(args)
-    sizes = {name: options.pop(name) for name in (*_SIZES, "num_groups")}
+    options = dict(vars(args))
+    sizes = {name: options.pop(name) for name in (*DEFAULT_SIZES, "num_groups")}
     metrics = pretrain(
         options.pop("data"),
         options.pop("vocabulary"),

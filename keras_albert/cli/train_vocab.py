@@ -1,6 +1,7 @@
 """Make a SentencePiece vocabulary from text files of any size."""
 
 import os
+import sys
 
 from keras_albert.cli.common import add_text_format
 
@@ -8,6 +9,7 @@ EXAMPLE = """keras-albert train-vocab corpus/ --vocabulary-size 8000 \\
       -o runs/vocabulary"""
 USES_TENSORFLOW = False
 _FILE = "vocabulary.spm"
+_MARKS_WORTH_A_NOTE = 0.1  # Of 100 characters.
 
 
 def add_arguments(parser):
@@ -47,6 +49,8 @@ def run(args):
     from keras_albert.pretraining.documents import TextFormat
     from keras_albert.pretraining.vocabulary import train_and_report
 
+    if not args.output:
+        raise ValueError("--output must name a folder. Received an empty path.")
     report = train_and_report(
         args.files,
         args.vocabulary_size,
@@ -58,6 +62,13 @@ def run(args):
         max_bytes=args.max_bytes,
         text_format=TextFormat(args.format, args.text_field),
     )
+    if report.marks_lost > _MARKS_WORTH_A_NOTE:
+        print(
+            "keras-albert: note: folding drops marks that are no accents, "
+            f"{report.marks_lost:.1f} of 100 characters, such as vowels and "
+            "tones; --keep-accents keeps them.",
+            file=sys.stderr,
+        )
     facts = dataclasses.asdict(report)
     if args.json:
         print(json.dumps(facts))

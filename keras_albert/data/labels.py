@@ -1,9 +1,10 @@
 """Labels of texts: the names of classes, class indices, scores."""
 
 import dataclasses
+import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -157,6 +158,74 @@ def parse_scores(rows: Rows) -> np.ndarray:
             )
         scores[row] = score
     return scores
+
+
+def class_weights(
+    how: str | os.PathLike | Mapping[str, float],
+    labels: Sequence[str],
+    classes: np.ndarray,
+) -> np.ndarray:
+    """The weights of classes in the loss.
+
+    Args:
+        how: `"balanced"`: in inverse proportion to how often they occur, so
+            that each class counts alike and the mean over all examples is 1,
+            `examples / (occurring classes * count)` as in scikit-learn; a
+            dictionary of weights by label, 1 for those that are left out; or
+            the path of a JSON file with one.
+        labels: the names of the classes in order.
+        classes: `(examples,)` int, the training targets.
+
+    Returns:
+        `(classes,)` float32, 1 for classes that do not occur.
+
+    Raises:
+        ValueError: if a label is unknown, or a weight no positive number.
+        OSError: if there is no such file, or it cannot be read.
+    """
+    if how == "balanced":
+        counts = np.bincount(classes, minlength=len(labels))
+        occurring = counts > 0
+        weights = np.ones(len(labels), "float32")
+        weights[occurring] = len(classes) / (
+            occurring.sum() * counts[occurring]
+        )
+        return weights
+    source = "The class weights"
+    if not isinstance(how, Mapping):
+        source = os.fspath(how)
+        how = _read_weights(source)
+    weights = np.ones(len(labels), "float32")
+    index = {label: number for number, label in enumerate(labels)}
+    for label, weight in how.items():
+        if label not in index:
+            raise ValueError(
+                f"{source} must be for labels that there are: "
+                f"{', '.join(map(repr, labels[:20]))}. Received: {label!r}."
+            )
+        if not isinstance(weight, (int, float)) or not 0 < weight < math.inf:
+            raise ValueError(
+                f"{source} must be positive numbers. Received for {label!r}: "
+                f"{weight!r}."
+            )
+        weights[index[label]] = weight
+    return weights
+
+
+def _read_weights(path: str) -> Mapping[str, float]:
+    try:
+        weights = json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"{path} must be JSON, an object of weights by label. It is not: "
+            f"{error}."
+        ) from error
+    if not isinstance(weights, dict):
+        raise ValueError(
+            f"{path} must be a JSON object of weights by label, such as "
+            f'{{"alarm": 2.0}}. It is a {type(weights).__name__}.'
+        )
+    return weights
 
 
 def _known(index: dict[str, int], label: str, rows: Rows, row: int) -> int:

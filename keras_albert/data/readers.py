@@ -128,7 +128,7 @@ def _records(path: str, columns: Sequence[str]) -> Iterator[_Row]:
         return _table(_csv_lines(text, path), columns, path)
     if extension == ".tsv":
         return _table(_tsv_lines(text), columns, path)
-    return _json_lines(text, columns, path)
+    return json_lines(text, columns, path)
 
 
 def _check_is_file(path: str) -> None:
@@ -259,7 +259,20 @@ def _numbered_fields(lines, columns, path) -> Iterator[_Row]:
         yield line, {column: fields[int(column)] for column in columns}
 
 
-def _json_lines(text: str, columns: Sequence[str], path: str):
+def json_lines(text: str, columns: Sequence[str], path: str) -> Iterator[_Row]:
+    """The objects of JSON lines, each checked to have some columns.
+
+    Args:
+        text: the content of a file.
+        columns: names that each object must have.
+        path: the file, for messages.
+
+    Yields:
+        The line number, from 1, and the object. Blank lines are skipped.
+
+    Raises:
+        ValueError: if a line is no object, or lacks a column.
+    """
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
@@ -287,20 +300,38 @@ def _json_lines(text: str, columns: Sequence[str], path: str):
         yield number, fields
 
 
-def _text(value: object, column: str, place: str) -> str:
+def check_text(
+    value: object, what: str, place: str, advice: str = "correct it"
+) -> str:
+    """The text of a file's field, once it is one.
+
+    Args:
+        value: what the file holds.
+        what: string, names the field in a message.
+        place: string, names file and row.
+        advice: string, what to do about a value that is no text.
+
+    Raises:
+        ValueError: if it is no string, or holds half a surrogate pair.
+    """
     if not isinstance(value, str):
         raise ValueError(
-            f"{place}: column {column!r} must be a text. It is "
-            f"{json.dumps(value):.60}; name another column, or correct it."
+            f"{place}: {what} must be a text. It is {json.dumps(value):.60}; "
+            f"{advice}."
         )
     try:
         value.encode()
     except UnicodeEncodeError as error:
         raise ValueError(
-            f"{place}: column {column!r} must be Unicode text. It holds half "
-            f"a surrogate pair at character {error.start}; correct it."
+            f"{place}: {what} must be Unicode text. It holds half a surrogate "
+            f"pair at character {error.start}; correct it."
         ) from error
     return value
+
+
+def _text(value: object, column: str, place: str) -> str:
+    advice = "name another column, or correct it"
+    return check_text(value, f"column {column!r}", place, advice)
 
 
 def _label(value: object, column: str, place: str) -> str | list:

@@ -36,12 +36,28 @@ def check_text_length(sequence_length):
         )
 
 
-def check_examples(examples):
-    """Raises ValueError unless examples are a list of texts and pairs."""
+def check_examples(examples, pairs=True, texts=True):
+    """Raises ValueError unless examples are a list of texts and pairs.
+
+    Args:
+        examples: what was given.
+        pairs: bool. Whether the model takes pairs.
+        texts: bool. Whether it takes texts that are in no pair.
+    """
     if isinstance(examples, (str, tuple)) or not len(examples):
         raise ValueError(
             "`examples` must be a list of at least one text or pair of texts. "
             f"Received: {examples!r}."
+        )
+    if not pairs and any(isinstance(item, tuple) for item in examples):
+        raise ValueError(
+            "`examples` must be texts: the model takes no pairs. Received "
+            "pairs among them."
+        )
+    if not texts and not all(isinstance(item, tuple) for item in examples):
+        raise ValueError(
+            "`examples` must be pairs of a question and a text, as 2-tuples: "
+            "the model takes nothing else. Received others among them."
         )
     # Texts and pairs may be mixed here.
     as_texts([item for item in examples if not isinstance(item, tuple)])

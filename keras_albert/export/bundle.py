@@ -126,6 +126,9 @@ def _labels_file(labels):
 
 
 def _model_facts(model):
+    threshold = {}
+    if hasattr(model, "no_answer_threshold"):
+        threshold = {"no_answer_threshold": model.no_answer_threshold}
     return {
         "task": type(model).__name__,
         "num_classes": getattr(model, "num_classes", None),
@@ -133,6 +136,7 @@ def _model_facts(model):
         "labels": LABELS_FILE
         if getattr(model, "labels", None) is not None
         else None,
+        **threshold,
     }
 
 
@@ -142,8 +146,15 @@ def _tokenizer_facts(model, tokenizer, signature):
     token_ids = signature["inputs"].get("token_ids")
     if token_ids is not None and token_ids["shape"][-1] > 0:
         lengths.append(token_ids["shape"][-1])
+    # Of windows on long texts.
+    windows = {
+        name: getattr(preprocessor, name)
+        for name in ("question_length", "stride")
+        if hasattr(preprocessor, name)
+    }
     return {
         "file": VOCABULARY_FILE,
+        **windows,
         "vocabulary_size": tokenizer.vocabulary_size(),
         "max_length": min(lengths),
         "truncate": getattr(preprocessor, "truncate", "round_robin"),

@@ -5,7 +5,11 @@ import contextlib
 import keras
 import numpy as np
 
-from keras_albert.export.litert_conversion import input_names, named_outputs
+from keras_albert.export.litert_conversion import (
+    input_names,
+    model_inputs,
+    named_outputs,
+)
 from keras_albert.tasks.task import batches_by_length
 
 MINIMUM_EXAMPLES = 200
@@ -23,7 +27,8 @@ def default_texts(preprocessor, seed=0):
         seed: int.
 
     Returns:
-        list of strings and of pairs of strings as 2-tuples.
+        list of strings and of pairs of strings as 2-tuples; of one of these
+        alone where the preprocessor takes no other.
     """
     generator = np.random.default_rng(seed)
     longest = preprocessor.sequence_length
@@ -41,7 +46,33 @@ def default_texts(preprocessor, seed=0):
         texts.append(
             (text(pieces), text(4)) if index % 4 == 0 else text(pieces)
         )
+    if not takes_pairs(preprocessor):
+        texts = [" ".join(x) if isinstance(x, tuple) else x for x in texts]
+    if not takes_single_texts(preprocessor):
+        texts = [x if isinstance(x, tuple) else (text(4), x) for x in texts]
     return texts
+
+
+def takes_pairs(preprocessor):
+    """Whether a preprocessor takes pairs of texts, too."""
+    return getattr(preprocessor, "takes_pairs", True)
+
+
+def takes_single_texts(preprocessor):
+    """Whether a preprocessor takes texts that are in no pair, too."""
+    return getattr(preprocessor, "takes_single_texts", True)
+
+
+def takes_texts(model):
+    """Whether a model is compared on texts, rather than on random tokens.
+
+    It has a preprocessor, and one of texts: not of questions with choices,
+    and none that draws masks.
+    """
+    preprocessor = getattr(model, "preprocessor", None)
+    return preprocessor is not None and getattr(
+        preprocessor, "takes_texts", True
+    )
 
 
 def text_of(tokens, preprocessor, seed=0):
@@ -205,8 +236,8 @@ def model_outputs(model, features):
         name: np.concatenate([row[name] for row in rows]) for name in names
     }
     results = [{} for _ in features]
-    for rows, part in batches_by_length(batch):
-        outputs = keras.Model.predict_on_batch(model, part)
+    for rows, part in batches_by_length(batch, 32):
+        outputs = keras.Model.predict_on_batch(model, model_inputs(model, part))
         for name, values in named_outputs(model, outputs).items():
             values = keras.ops.convert_to_numpy(values)
             for row, value in zip(rows, values, strict=False):

@@ -38,6 +38,22 @@ def input_names(model):
     return INPUT_NAMES
 
 
+def model_inputs(model, rows):
+    """Rows of a file as the model itself takes them.
+
+    Args:
+        model: a task or an `AlbertBackbone`.
+        rows: dictionary of `(rows, …)` arrays.
+
+    Returns:
+        The same; where a model takes several choices a question, each row is
+        a question of one choice.
+    """
+    if len(model.input["token_ids"].shape) == 2:
+        return rows
+    return {name: x[:, None] for name, x in rows.items()}
+
+
 def named_outputs(model, outputs):
     """What a model computes, under the names that its file gives it.
 

@@ -146,15 +146,25 @@ class Reference:
             model = load_preset(model, dtype="float32")
         self.model = model
         preprocessor = getattr(model, "preprocessor", None)
-        if examples is None and preprocessor is not None:
+        takes_texts = inputs_of.takes_texts(model)
+        if examples is None and takes_texts:
             examples = inputs_of.default_texts(preprocessor)
         elif examples is not None and preprocessor is None:
             raise ValueError(
                 "A model without a preprocessor cannot take texts. Pass "
                 "`examples=None`, or the model with its preprocessor."
             )
+        elif examples is not None and not takes_texts:
+            raise ValueError(
+                f"An {type(model).__name__} is compared on random tokens, not "
+                "on texts. Pass `examples=None`."
+            )
         elif examples is not None:
-            check_examples(examples)
+            check_examples(
+                examples,
+                inputs_of.takes_pairs(preprocessor),
+                inputs_of.takes_single_texts(preprocessor),
+            )
         if targets is not None:
             targets = checked_targets(model, examples, targets)
         self.texts = examples

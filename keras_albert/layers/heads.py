@@ -135,17 +135,22 @@ class GroupChoices(keras.layers.Layer):
 
     Call arguments:
         scores: `(batch * choices, 1)` float.
-        token_ids: `(batch, choices, sequence)`, for its shape.
+        padding_mask: `(batch, choices, sequence)` int, 0 throughout where a
+            question has fewer choices than others.
 
     Returns:
-        `(batch, choices)` float.
+        `(batch, choices)` float, -10000 where there is no choice.
     """
 
-    def call(self, scores, token_ids):
-        return ops.reshape(scores, (-1, ops.shape(token_ids)[1]))
+    def call(self, scores, padding_mask):
+        scores = ops.reshape(scores, (-1, ops.shape(padding_mask)[1]))
+        is_choice = ops.any(ops.cast(padding_mask, "bool"), axis=-1)
+        # Of no weight in a softmax, and a number in half precision, too.
+        missing = ops.cast(-10000.0, scores.dtype)
+        return ops.where(is_choice, scores, missing)
 
-    def compute_output_shape(self, scores_shape, token_ids_shape):
-        return tuple(token_ids_shape[:2])
+    def compute_output_shape(self, scores_shape, padding_mask_shape):
+        return tuple(padding_mask_shape[:2])
 
 
 POOLINGS = ("mean", "cls")

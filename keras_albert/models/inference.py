@@ -19,14 +19,17 @@ class RolledInference:
 
     Args:
         backbone: an `AlbertBackbone`.
-        head: function from the dictionary of the backbone's outputs to the
-            model's output tensors, in any structure.
+        head: function from the dictionary of the backbone's outputs, and
+            the `head_inputs` one by one, to the model's output tensors, in
+            any structure.
         model: the `keras.Model` whose weights both use.
+        head_inputs: names of the inputs that are for the head.
     """
 
-    def __init__(self, backbone, head, model):
+    def __init__(self, backbone, head, model, head_inputs=()):
         self._model = model
-        self._rolled = _RolledModel(backbone, head)
+        self._names = (*_INPUT_NAMES, *head_inputs)
+        self._rolled = _RolledModel(backbone, head, head_inputs)
         self._program = None
         self._traced_variables = None
 
@@ -35,14 +38,14 @@ class RolledInference:
 
         Args:
             batch: dictionary of `"token_ids"`, `"segment_ids"` and
-                `"padding_mask"`, each a `(batch, sequence)` int array.
+                `"padding_mask"`, each a `(batch, sequence)` int array, and
+                the inputs for the head.
 
         Returns:
             The head's outputs as NumPy arrays.
         """
         inputs = {
-            name: np.asarray(batch[name], dtype="int32")
-            for name in _INPUT_NAMES
+            name: np.asarray(batch[name], dtype="int32") for name in self._names
         }
         outputs = _RUNNERS[keras.backend.backend()](self, inputs)
         return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
@@ -74,16 +77,16 @@ class RolledInference:
         def make_program():
             return tf.function(
                 lambda *inputs: self._rolled(
-                    dict(zip(_INPUT_NAMES, inputs, strict=True))
+                    dict(zip(self._names, inputs, strict=True))
                 ),
                 input_signature=[
                     tf.TensorSpec([None, None], "int32", name=name)
-                    for name in _INPUT_NAMES
+                    for name in self._names
                 ],
             )
 
         program = self._traced(self._model.variables, make_program)
-        return program(*(tf.constant(inputs[name]) for name in _INPUT_NAMES))
+        return program(*(tf.constant(inputs[name]) for name in self._names))
 
     def _on_torch(self, inputs):
         import torch
@@ -117,15 +120,18 @@ _RUNNERS = {
 class _RolledModel(keras.layers.Layer):
     """A layer, for the scope in which variables are cast to its dtype."""
 
-    def __init__(self, backbone, head):
+    def __init__(self, backbone, head, head_inputs):
         dtype = backbone.compute_dtype
         if dtype in ("float16", "bfloat16"):
             dtype = f"mixed_{dtype}"
         super().__init__(dtype=dtype, name="rolled_model")
         # In a tuple, which Keras does not track: the weights are the model's.
-        self._parts = (backbone, head)
+        self._parts = (backbone, head, tuple(head_inputs))
         self.built = True
 
     def call(self, inputs):
-        backbone, head = self._parts
-        return head(rolled_outputs(backbone, inputs))
+        backbone, head, head_inputs = self._parts
+        outputs = rolled_outputs(
+            backbone, {name: inputs[name] for name in _INPUT_NAMES}
+        )
+        return head(outputs, *(inputs[name] for name in head_inputs))

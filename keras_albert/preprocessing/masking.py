@@ -103,6 +103,21 @@ class WholeWordMasker:
         """
         return max(int(self.mask_rate * sequence_length + 0.5), 1)
 
+    def slots_of(self, token_ids):
+        """How many masks a batch of this width has at most.
+
+        Args:
+            token_ids: `(batch, sequence)` array, or tensor in a graph.
+
+        Returns:
+            int, or a scalar tensor where the width is known when it runs.
+        """
+        width = token_ids.shape[1]
+        if width is not None:
+            return self.slots(width)
+        share = self.mask_rate * tf.cast(tf.shape(token_ids)[1], tf.float64)
+        return tf.maximum(tf.cast(share + 0.5, tf.int32), 1)
+
     def __call__(self, token_ids, seed):
         token_ids = tf.cast(token_ids, tf.int32)
         seeds = tf.random.split(tf.cast(seed, tf.int32), 5)

@@ -34,12 +34,14 @@ def trim_padding(features):
     """Cuts a padded batch down to the length that its texts need.
 
     Args:
-        features: dictionary of `(batch, sequence)` arrays or TensorFlow
-            tensors, `"padding_mask"` among them.
+        features: dictionary of `(batch, sequence)` or `(batch, choices,
+            sequence)` arrays or TensorFlow tensors, `"padding_mask"` among
+            them.
 
     Returns:
-        The same dictionary with `(batch, length)` entries, NumPy arrays or
-        TensorFlow graph tensors as they came.
+        The same dictionary with `(…, length)` entries, NumPy arrays or
+        TensorFlow graph tensors as they came. Positions of masks stay, since
+        they have no length of tokens.
     """
     mask = features["padding_mask"]
     if isinstance(mask, np.ndarray):
@@ -47,7 +49,61 @@ def trim_padding(features):
         length = batch_length(tokens, mask.shape[-1])
     else:
         length = _batch_length_in_graph(mask)
-    return {name: value[:, :length] for name, value in features.items()}
+    return {
+        name: value if name == "mask_positions" else value[..., :length]
+        for name, value in features.items()
+    }
+
+
+def trim_masks(values, masks):
+    """Cuts what there is for each mask down to the masks that there can be.
+
+    Args:
+        values: structure of arrays or TensorFlow tensors, those of masks
+            `(batch, slots)`, as `WholeWordMasker` gives them.
+        masks: int or scalar tensor.
+
+    Returns:
+        The same structure; what is no matrix is left as it is.
+    """
+    return keras.tree.map_structure(
+        lambda x: x[:, :masks] if len(x.shape) == 2 else x, values
+    )
+
+
+def ragged_ids(tokenizer, texts):
+    """Tokenizes for further steps in TensorFlow.
+
+    Args:
+        tokenizer: an `AlbertTokenizer` or `AlbertWordPieceTokenizer`.
+        texts: `(batch,)` tensor of strings.
+
+    Returns:
+        ragged `(batch, tokens)` int32 tensor.
+    """
+    import tensorflow as tf
+
+    if not tf.executing_eagerly():
+        return tokenizer(texts)
+    rows = python_ids(tokenizer, texts.numpy())
+    return tf.ragged.constant(rows, dtype=tf.int32, ragged_rank=1)
+
+
+def python_ids(tokenizer, texts):
+    """Tokenizes in Python.
+
+    Args:
+        tokenizer: an `AlbertTokenizer` or `AlbertWordPieceTokenizer`.
+        texts: array of bytes, or list of strings.
+
+    Returns:
+        list of lists of int.
+    """
+    texts = [
+        text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+        for text in texts
+    ]
+    return [list(map(int, row)) for row in tokenizer.tokenize(texts)]
 
 
 def _batch_length_in_graph(mask):

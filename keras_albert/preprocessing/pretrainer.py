@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from keras_albert.models.backbone import AlbertBackbone
 from keras_albert.preprocessing.masking import WholeWordMasker
+from keras_albert.preprocessing.packer import ragged_ids
 from keras_albert.preprocessing.sentence_order import SentenceOrderPairs
 from keras_albert.preprocessing.tokenizer import AlbertTokenizer
 from keras_albert.presets.loading import (
@@ -59,6 +60,7 @@ class AlbertPretrainerPreprocessor(
     backbone_cls = AlbertBackbone
     tokenizer_cls = AlbertTokenizer
     preset_file = PREPROCESSOR_FILE
+    takes_texts = False  # It draws masks of them.
 
     def __init__(
         self,
@@ -101,19 +103,15 @@ class AlbertPretrainerPreprocessor(
         is_single = first.shape.rank == 0
         if is_single:
             first, second = first[None], second[None]
-        outputs = self._examples(self._tokenize(first), self._tokenize(second))
+        outputs = self._examples(
+            ragged_ids(self.tokenizer, first),
+            ragged_ids(self.tokenizer, second),
+        )
         if is_single:
             outputs = tf.nest.map_structure(lambda x: x[0], outputs)
         if tf.executing_eagerly():
             outputs = tf.nest.map_structure(lambda x: x.numpy(), outputs)
         return outputs
-
-    def _tokenize(self, texts):
-        if not tf.executing_eagerly():
-            return self.tokenizer(texts)
-        texts = [text.decode("utf-8", "replace") for text in texts.numpy()]
-        rows = [list(map(int, row)) for row in self.tokenizer(texts)]
-        return tf.ragged.constant(rows, dtype=tf.int32, ragged_rank=1)
 
     def _examples(self, first, second):
         seed = tf.constant([self.seed, 0], tf.int32)

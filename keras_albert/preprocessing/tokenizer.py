@@ -235,6 +235,13 @@ class AlbertTokenizer(
                     dtype=tf.int32,
                 )
 
+    @property
+    def unknown_token_id(self):
+        """int, the id of the unknown token."""
+        self._check_vocabulary()
+        self._maybe_initialized_spm()
+        return self._sentence_piece_spm.unk_id()
+
     def tokenize(self, inputs):
         """Tokenizes strings; see the class. Graphs and Python give the same.
 

@@ -108,6 +108,11 @@ class AlbertWordPieceTokenizer(
             read_vocabulary(os.path.join(dir_path, VOCABULARY_FILE))
         )
 
+    @property
+    def unknown_token_id(self):
+        """int, the id of the unknown token."""
+        return self.token_to_id(self.oov_token)
+
     def tokenize(self, inputs):
         """Tokenizes strings; see the class. Graphs and Python give the same.
 

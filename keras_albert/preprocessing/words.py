@@ -30,7 +30,7 @@ _UNSPACED = (
 )
 
 
-def word_role(piece):
+def word_role(piece, wordpiece=False):
     """What a piece is to the word that it stands in.
 
     The original's `_is_start_piece_sp` asks whether a piece is made of ASCII
@@ -39,6 +39,8 @@ def word_role(piece):
 
     Args:
         piece: string, a piece of a SentencePiece vocabulary.
+        wordpiece: bool. Whether it is one of WordPiece instead, where `##`
+            marks what goes on with a word.
 
     Returns:
         `BEGINS`: a new word, since a space stands before it; `ALONE`: a unit
@@ -46,12 +48,12 @@ def word_role(piece):
         or text in a script without spaces; `CONTINUES`: it goes on with the
         word before: letters, digits, marks, apostrophes.
     """
-    text = piece.removeprefix(WORD_BOUNDARY)
+    text = piece.removeprefix("##" if wordpiece else WORD_BOUNDARY)
     if not text:
         return SPACE
     if any(map(_is_unspaced, text)) or not any(map(_is_word_character, text)):
         return ALONE
-    return BEGINS if text != piece else CONTINUES
+    return BEGINS if (text != piece) is not wordpiece else CONTINUES
 
 
 def _is_unspaced(character):
@@ -68,11 +70,14 @@ def word_roles(tokenizer):
     """The roles of all pieces.
 
     Args:
-        tokenizer: an `AlbertTokenizer`.
+        tokenizer: an `AlbertTokenizer` or `AlbertWordPieceTokenizer`.
 
     Returns:
         `(vocabulary_size,)` int32, see `word_role`.
     """
+    if not is_sentencepiece(tokenizer):
+        vocabulary = tokenizer.get_vocabulary()
+        return np.array([word_role(x, wordpiece=True) for x in vocabulary])
     pieces = _pieces(tokenizer)
     return np.array(
         [word_role(pieces.id_to_piece(i)) for i in range(len(pieces))], "int32"
@@ -83,11 +88,21 @@ def ordinary_ids(tokenizer):
     """The ids that text is made of: not special, unknown or unused.
 
     Args:
-        tokenizer: an `AlbertTokenizer`.
+        tokenizer: an `AlbertTokenizer` or `AlbertWordPieceTokenizer`.
 
     Returns:
         int32 array of ids, ascending.
     """
+    if not is_sentencepiece(tokenizer):
+        special = {tokenizer.oov_token, *tokenizer.special_tokens}
+        return np.array(
+            [
+                index
+                for index, piece in enumerate(tokenizer.get_vocabulary())
+                if piece not in special and not piece.startswith("[unused")
+            ],
+            "int32",
+        )
     pieces = _pieces(tokenizer)
     return np.array(
         [
@@ -101,6 +116,11 @@ def ordinary_ids(tokenizer):
         ],
         "int32",
     )
+
+
+def is_sentencepiece(tokenizer):
+    """Whether a tokenizer is SentencePiece's, and not WordPiece's."""
+    return hasattr(tokenizer, "proto")
 
 
 def _pieces(tokenizer):

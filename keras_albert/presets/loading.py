@@ -353,6 +353,8 @@ class PreprocessingPresetMixin(PresetMixin):
     #: Of a tokenizer: the class that takes its place for a WordPiece
     #: vocabulary.
     wordpiece_cls: type | None = None
+    #: Of a preprocessor: tokens, where the model has as many positions.
+    default_sequence_length = 512
 
     @classmethod
     def from_preset(cls, preset, config_file=None, **kwargs):
@@ -387,6 +389,11 @@ class PreprocessingPresetMixin(PresetMixin):
         if tokenizer_cls is not None and not _holds(folder, file, cls):
             # Saved by another task, or without one: the tokenizer serves all.
             kwargs.setdefault("tokenizer", tokenizer_cls.from_preset(folder))
+            backbone = read_preset_json(folder, CONFIG_FILE) or {}
+            positions = backbone.get("config", {}).get("max_sequence_length")
+            if positions is not None:
+                length = min(cls.default_sequence_length, positions)
+                kwargs.setdefault("sequence_length", length)
             return cls(**kwargs)
         if cls.wordpiece_cls and _holds(folder, file, cls.wordpiece_cls):
             cls = cls.wordpiece_cls
@@ -411,9 +418,10 @@ class PreprocessingPresetMixin(PresetMixin):
             return cls(**{**arguments, **kwargs})
         kwargs.setdefault("tokenizer", tokenizer_cls.from_preset(folder))
         backbone = open_foreign(folder, load_weights=False).backbone
-        kwargs.setdefault(
-            "sequence_length", min(512, backbone["max_sequence_length"])
+        length = min(
+            cls.default_sequence_length, backbone["max_sequence_length"]
         )
+        kwargs.setdefault("sequence_length", length)
         return cls(**kwargs)
 
 
@@ -592,7 +600,9 @@ class TaskPresetMixin(PresetMixin):
                 )
                 if id(layer) not in kept
             ]
-        return [*self.backbone._flatten_layers(), *others, self.optimizer]
+        # A model that was never compiled has no such attribute.
+        optimizer = getattr(self, "optimizer", None)
+        return [*self.backbone._flatten_layers(), *others, optimizer]
 
     def head_weights(self):
         """The weights that are the task's own, not the backbone's."""

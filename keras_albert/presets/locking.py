@@ -19,9 +19,14 @@ def locked_folder(path):
         string, the absolute path.
 
     Raises:
+        ValueError: if the path is empty.
         OSError: if the folder cannot be written, or another run holds the
             lock.
     """
+    if not os.fspath(path):
+        raise ValueError(
+            "The output must be a folder. Received an empty path; name it."
+        )
     path = os.path.abspath(os.fspath(path))
     with contextlib.ExitStack() as stack:
         try:

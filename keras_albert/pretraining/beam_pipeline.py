@@ -13,6 +13,7 @@ import dataclasses
 import gzip
 import hashlib
 import io
+import itertools
 import json
 import os
 import struct
@@ -178,8 +179,11 @@ class _Encode(beam.DoFn):
         counts: collections.Counter = collections.Counter()
         shards: dict[int, bytearray] = collections.defaultdict(bytearray)
         digests, signatures = bytearray(), []
-        for document in chunk:
-            sentences = sentences_of(document, plan.text_format, counts)
+        documents = itertools.chain.from_iterable(
+            sentences_of(document, plan.text_format, counts)
+            for document in chunk
+        )
+        for sentences in documents:
             ids, lengths = self._encoder.encode(sentences)
             counts["documents_read"] += 1
             if len(ids) < plan.min_tokens:
@@ -331,7 +335,12 @@ def _write(folder: str, name: str, content: bytes) -> None:
 
 def _remove(folder: str, name: str) -> None:
     path = FileSystems.join(folder, name)
-    if FileSystems.exists(path):
+    if not FileSystems.exists(path):
+        return
+    if is_local(path):
+        # Beam would take brackets in a folder's name for a pattern.
+        os.remove(path)
+    else:
         FileSystems.delete([path])
 
 

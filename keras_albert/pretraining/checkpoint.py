@@ -85,9 +85,15 @@ class Checkpoint:
     def _read(self):
         try:
             with np.load(self.path, allow_pickle=False) as arrays:
-                return dict(arrays)
+                state = dict(arrays)
         except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-            raise ValueError(
-                f"{self.path} must be a checkpoint of `pretrain`. It is "
-                f"damaged: {error}. Remove it to start from the beginning."
-            ) from error
+            raise self._damaged(f"damaged: {error}") from error
+        if _PROGRESS not in state:
+            raise self._damaged(f"another file: it has no {_PROGRESS}")
+        return state
+
+    def _damaged(self, what):
+        return ValueError(
+            f"{self.path} must be a checkpoint of `pretrain`. It is {what}. "
+            "Remove the folder to start from the beginning."
+        )

@@ -95,8 +95,11 @@ class PretrainingBatches:
 
     def check_not_empty(self):
         """Raises ValueError if there is no example in the data."""
-        for _ in self._epoch(0).take(1):
-            return
+        try:
+            for _ in self._epoch(0).take(1):
+                return
+        except tf.errors.OpError as error:
+            raise explain_failure(self.dataset, error) from error
         raise ValueError(
             f"The {self.split} data must hold at least one document of two "
             f"tokens for each process. {self.dataset.folder} holds "
@@ -157,10 +160,16 @@ class PretrainingBatches:
             parts: int, how many parts a batch has.
 
         Returns:
-            A `tf.data.Dataset` of known size, as `one_epoch`.
+            A `tf.data.Dataset` of known size, as `one_epoch`; `None` if
+            there is no example.
         """
         taken = math.ceil(count / self.batch_size)
-        batches = list(self.one_epoch().take(taken).as_numpy_iterator())
+        try:
+            batches = list(self.one_epoch().take(taken).as_numpy_iterator())
+        except tf.errors.OpError as error:
+            raise explain_failure(self.dataset, error) from error
+        if not batches:
+            return None
         arrays = tf.nest.map_structure(
             lambda *arrays: np.concatenate(arrays)[:count], *batches
         )
@@ -261,6 +270,26 @@ class PretrainingBatches:
             return examples, batch["position"][-1]
 
         return _parallel_map(batches, mask).prefetch(tf.data.AUTOTUNE)
+
+
+def explain_failure(dataset, error):
+    """What is wrong with data that TensorFlow could not read.
+
+    Args:
+        dataset: a `PreparedDataset`.
+        error: the `tf.errors.OpError`.
+
+    Returns:
+        An exception that names the shard, if it is one that was damaged.
+    """
+    try:
+        dataset.check_shards(contents=True)
+    except (OSError, ValueError) as damage:
+        return damage
+    return ValueError(
+        f"The data in {dataset.folder} must be readable. Reading it failed: "
+        f"{error.message}"
+    )
 
 
 def _parallel_map(dataset, function):

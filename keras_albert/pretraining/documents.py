@@ -21,6 +21,8 @@ BLOCK_SIZE = 1 << 20
 MAX_DOCUMENT_SIZE = 1 << 20
 # Bytes. A longer line is cut, between characters.
 MAX_LINE_SIZE = 1 << 20
+# Bytes. A longer line of JSON is left out: its parts are none.
+MAX_JSON_LINE_SIZE = 1 << 28
 # Bytes at the beginning of a file in which a NUL tells that it is no text.
 _LOOKED_AT = 1 << 13
 
@@ -59,11 +61,13 @@ class TextFormat:
 def text_files(files: Sequence[str | os.PathLike]) -> list[str]:
     """Files, and the files in folders, hidden ones left out; sorted.
 
+    Links to folders are followed, each folder once.
+
     Args:
         files: Paths of files and folders.
 
     Raises:
-        ValueError: If there are none.
+        ValueError: If there are none, or one is a pipe or device.
         FileNotFoundError: If one is missing.
     """
     if isinstance(files, (str, os.PathLike)):
@@ -71,15 +75,14 @@ def text_files(files: Sequence[str | os.PathLike]) -> list[str]:
     found: list[str] = []
     for path in [os.fspath(path) for path in files]:
         if os.path.isdir(path):
-            for folder, folders, names in os.walk(path):
-                folders[:] = [n for n in folders if not n.startswith(".")]
-                found += [
-                    os.path.join(folder, name)
-                    for name in names
-                    if not name.startswith(".")
-                ]
-        elif os.path.exists(path):
+            found += _files_within(path)
+        elif os.path.isfile(path):
             found.append(path)
+        elif os.path.exists(path):
+            raise ValueError(
+                "The text must be files or folders, which are read more than "
+                f"once. {path} is a pipe or a device; write it to a file."
+            )
         else:
             raise FileNotFoundError(
                 f"The text must be files or folders. {path} does not exist."
@@ -90,6 +93,52 @@ def text_files(files: Sequence[str | os.PathLike]) -> list[str]:
             f"{', '.join(map(str, files)) or 'none'}, without files."
         )
     return sorted(dict.fromkeys(found))
+
+
+def _files_within(path: str) -> Iterator[str]:
+    entered = {os.path.realpath(path)}
+    for folder, folders, names in os.walk(path, followlinks=True):
+        kept = []
+        for name in sorted(folders):
+            target = os.path.realpath(os.path.join(folder, name))
+            if not name.startswith(".") and target not in entered:
+                entered.add(target)
+                kept.append(name)
+        folders[:] = kept
+        for name in names:
+            file = os.path.join(folder, name)
+            if name.startswith("."):
+                continue
+            if os.path.isfile(file):
+                yield file
+            elif os.path.islink(file) and not os.path.exists(file):
+                raise FileNotFoundError(
+                    f"The text must be files. {file} is a link to nothing; "
+                    "remove it."
+                )
+
+
+def check_apart(
+    files: Sequence[str | os.PathLike], output: str | os.PathLike
+) -> None:
+    """Checks that what is written is not taken for text the next time.
+
+    Args:
+        files: Paths of text files, and folders with them.
+        output: Path of a folder to write.
+
+    Raises:
+        ValueError: If the output is one of the folders or lies in one.
+    """
+    written = os.path.join(os.path.realpath(output), "")
+    for path in [os.fspath(path) for path in files]:
+        if os.path.isdir(path) and written.startswith(
+            os.path.join(os.path.realpath(path), "")
+        ):
+            raise ValueError(
+                "The output must not lie in a folder of text, where it would "
+                f"be read as text. Received: {os.fspath(output)!r}, in {path}."
+            )
 
 
 def open_binary(path: str) -> IO[bytes]:
@@ -150,7 +199,7 @@ def read_chunks(
     size = 0
     try:
         with open_file(block.path) as file:
-            lines = _lines(block, file)
+            lines = _lines(block, file, text_format)
             documents = (
                 _json_lines(block, lines)
                 if text_format.format == "jsonl"
@@ -168,13 +217,19 @@ def read_chunks(
         yield chunk
 
 
-def lines_of(file: IO[bytes]) -> Iterator[bytes]:
-    """The lines of a file, the very long ones in parts."""
+def lines_of(file: IO[bytes], text_format: TextFormat) -> Iterator[bytes]:
+    """The lines of a file, the very long ones in parts.
+
+    Args:
+        file: The open file.
+        text_format: How documents are written.
+    """
+    limit = _longest_line(text_format)
     rest = b""
-    for line in iter(lambda: file.readline(MAX_LINE_SIZE), b""):
+    for line in iter(lambda: file.readline(limit), b""):
         line = rest + line
         rest = b""
-        if len(line) >= MAX_LINE_SIZE and not line.endswith(b"\n"):
+        if len(line) >= limit and not line.endswith(b"\n"):
             # A character is not parted: it begins at the last byte that is
             # none of its later ones.
             cut = len(line) - 1
@@ -186,7 +241,15 @@ def lines_of(file: IO[bytes]) -> Iterator[bytes]:
         yield rest
 
 
-def _lines(block: Block, file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+def _longest_line(text_format: TextFormat) -> int:
+    if text_format.format == "jsonl":
+        return MAX_JSON_LINE_SIZE
+    return MAX_LINE_SIZE
+
+
+def _lines(
+    block: Block, file: IO[bytes], text_format: TextFormat
+) -> Iterator[tuple[int, bytes]]:
     """The lines from the first one that begins in the block on."""
     offset = 0
     if block.start:
@@ -196,7 +259,7 @@ def _lines(block: Block, file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
             offset += len(line)
             if line.endswith(b"\n"):
                 break
-    for line in lines_of(file):
+    for line in lines_of(file, text_format):
         yield offset, line
         offset += len(line)
 
@@ -240,7 +303,7 @@ def _between_blank_lines(
 
 def sentences_of(
     document: bytes, text_format: TextFormat, counts: collections.Counter
-) -> list[str]:
+) -> Iterator[list[str]]:
     """Splits a document into sentences.
 
     Args:
@@ -248,11 +311,31 @@ def sentences_of(
         text_format: How it is written.
         counts: To which `invalid_utf8_lines` and `invalid_json_lines` are
             added, lines that are left out.
+
+    Yields:
+        Its sentences; those of a very long document in JSON in several lists,
+        a document each, as `read_chunks` parts others.
     """
     lines = line_texts(document, text_format, counts)
-    if text_format.sentence_per_line:
-        return lines
-    return [sentence for line in lines for sentence in split_sentences(line)]
+    is_long = lines and len(document) > MAX_DOCUMENT_SIZE
+    for part in _parts(lines) if is_long else [lines]:
+        if text_format.sentence_per_line:
+            yield part
+        else:
+            yield [s for line in part for s in split_sentences(line)]
+
+
+def _parts(lines: list[str]) -> Iterator[list[str]]:
+    part: list[str] = []
+    size = 0
+    for line in lines:
+        part.append(line)
+        size += len(line.encode()) + 1
+        if size >= MAX_DOCUMENT_SIZE:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
 
 
 def line_texts(

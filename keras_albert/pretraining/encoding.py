@@ -59,6 +59,11 @@ def read_vocabulary(path: str | os.PathLike) -> Vocabulary:
         ValueError: If it is no SentencePiece model, or has not all of
             `<pad>`, `<unk>`, `[CLS]`, `[SEP]` and `[MASK]`.
     """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(
+            "The vocabulary must be the file of a SentencePiece model. "
+            f"There is no file {path}; check the path."
+        )
     with open(path, "rb") as file:
         model = file.read()
     try:

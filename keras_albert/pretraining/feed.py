@@ -5,7 +5,7 @@ import collections
 import numpy as np
 import tensorflow as tf
 
-from keras_albert.pretraining.dataset import Position
+from keras_albert.pretraining.dataset import Position, explain_failure
 
 
 class Feed:
@@ -43,7 +43,7 @@ class Feed:
                 ahead.append((Position(*map(int, position)), tokens))
                 yield batch
         except tf.errors.OpError as error:
-            self.error = self._explain(error)
+            self.error = explain_failure(self.batches.dataset, error)
             raise self.error from error
 
     def dataset(self):
@@ -67,13 +67,3 @@ class Feed:
         for _ in range(count):
             self.position, tokens = self._ahead.popleft()
             self.tokens += tokens
-
-    def _explain(self, error):
-        try:
-            self.batches.dataset.check_shards(contents=True)
-        except (OSError, ValueError) as damage:
-            return damage
-        return ValueError(
-            f"The data in {self.batches.dataset.folder} must be readable. "
-            f"Reading it failed: {error.message}"
-        )

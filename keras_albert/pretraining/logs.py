@@ -8,7 +8,22 @@ def write_logs(folder, row, curve):
         folder: string, path of the folder of all logs.
         row: dictionary, a row of the history.
         curve: list of `(step, loss)` pairs, the training loss within it.
+
+    Raises:
+        OSError: if they cannot be written.
     """
+    import tensorflow as tf
+
+    try:
+        _write(folder, row, curve)
+    except tf.errors.OpError as error:
+        raise OSError(
+            f"Could not write {folder!r}: {error.message}. It must be a "
+            "writable folder and its disk have room; resume then."
+        ) from error
+
+
+def _write(folder, row, curve):
     import tensorflow as tf
 
     runs = {"train": {}, "validation": {}}

@@ -15,6 +15,7 @@ from keras_albert.pretraining.documents import (
     FORMATS,
     TextFormat,
     blocks_of,
+    check_apart,
     check_text,
     text_files,
 )
@@ -149,8 +150,12 @@ def prepare_pretraining(
             f"`workers` must be at least 1. Received: workers={workers}."
         )
     spm = read_vocabulary(vocabulary)
-    sizes = _sizes(files, pipeline_module)
+    if isinstance(files, (str, os.PathLike)):
+        files = [files]
     output = os.fspath(output)
+    if pipeline_module.is_local(output):
+        check_apart(files, output)
+    sizes = _sizes(files, pipeline_module)
     with _exclusive(output, overwrite, pipeline_module) as (
         folder,
         partial,
@@ -186,8 +191,6 @@ def _import_beam():
 
 def _sizes(files, beam_pipeline) -> dict[str, int]:
     """The size of each file in bytes, in a fixed order."""
-    if isinstance(files, (str, os.PathLike)):
-        files = [files]
     files = [os.fspath(path) for path in files]
     remote = [path for path in files if not beam_pipeline.is_local(path)]
     local = [os.path.abspath(p) for p in files if p not in remote]
@@ -324,13 +327,8 @@ def _finish(folder, report, plan, vocabulary, settings, seed):
     if not splits["train"]:
         raise ValueError(
             "There must be documents to train on. None was left: "
-            + ", ".join(f"{n} {c}" for n, c in counts.items() if c)
-            + (
-                ", all others for dev; give more text or --dev-fraction 0."
-                if splits["dev"]
-                else f"; documents need at least {settings.min_tokens} "
-                "tokens (--min-tokens)."
-            )
+            + "".join(f"{n} {c}, " for n, c in counts.items() if c)
+            + f"{_remedy(counts, splits, settings)}."
         )
     dataset = PreparedDataset(
         folder=folder,
@@ -352,10 +350,37 @@ def _finish(folder, report, plan, vocabulary, settings, seed):
     return dataset
 
 
+def _remedy(counts, splits, settings) -> str:
+    """What to do where no document is left to train on."""
+    if splits["dev"]:
+        return "all others are for dev; give more text or --dev-fraction 0"
+    if counts["too_short"]:
+        return (
+            f"documents need at least {settings.min_tokens} tokens "
+            "(--min-tokens)"
+        )
+    if counts["invalid_json_lines"]:
+        return (
+            "lines must be JSON objects with a string in the field "
+            f"{settings.text_field!r} (--text-field)"
+        )
+    if counts["invalid_utf8_lines"]:
+        return "convert the files to UTF-8: `iconv -f latin1 -t utf-8`"
+    return "the files hold only blank lines"
+
+
 def _put_in_place(dataset: PreparedDataset, partial: str) -> None:
     from keras_albert.pretraining.beam_pipeline import FileSystems, is_local
 
     folder = dataset.folder
+    names = [s.name for split in SPLITS for s in dataset.splits[split]]
+    if is_local(folder):
+        # Beam would take brackets in a folder's name for a pattern.
+        _remove_prepared(folder)
+        for name in names:
+            os.replace(os.path.join(partial, name), os.path.join(folder, name))
+        write_dataset(dataset)
+        return
     former = [
         metadata.path
         for match in FileSystems.match(
@@ -369,15 +394,20 @@ def _put_in_place(dataset: PreparedDataset, partial: str) -> None:
         FileSystems.delete([description])
     if former:
         FileSystems.delete(former)
-    names = [s.name for split in SPLITS for s in dataset.splits[split]]
     FileSystems.rename(
         [FileSystems.join(partial, name) for name in names],
         [FileSystems.join(folder, name) for name in names],
     )
-    if is_local(folder):
-        write_dataset(dataset)
-        return
     unfinished = FileSystems.join(partial, DATASET_FILE)
     with FileSystems.create(unfinished) as file:
         file.write(dataset.to_json().encode())
     FileSystems.rename([unfinished], [description])
+
+
+def _remove_prepared(folder: str) -> None:
+    """Removes prepared data: from then on there is none that is finished."""
+    names = os.listdir(folder)
+    for name in [n for n in names if n == DATASET_FILE] + [
+        n for n in names if n.endswith(".tfrecord.gz")
+    ]:
+        os.remove(os.path.join(folder, name))

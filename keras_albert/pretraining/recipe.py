@@ -1,23 +1,26 @@
 """The pretraining recipe: from prepared data to a pretrained model."""
 
 import contextlib
-import glob
 import hashlib
 import json
+import math
 import os
-import shutil
 
 import keras
 
+from keras_albert.models.backbone import AlbertBackbone
+from keras_albert.models.sizes import DEFAULT_SIZES
 from keras_albert.preprocessing.tokenizer import AlbertTokenizer
 from keras_albert.presets.locking import locked_folder
+from keras_albert.presets.saving import clear_leftovers
 from keras_albert.pretraining.checkpoint import CHECKPOINT_FILE, Checkpoint
 from keras_albert.pretraining.cluster import join_cluster
+from keras_albert.pretraining.encoding import read_vocabulary
 from keras_albert.pretraining.optimization import (
     OPTIMIZERS,
     default_learning_rate,
 )
-from keras_albert.pretraining.records import read_dataset
+from keras_albert.pretraining.records import DATASET_FILE, read_dataset
 from keras_albert.pretraining.run import (
     HISTORY_FILE,
     METRICS_FILE,
@@ -25,14 +28,7 @@ from keras_albert.pretraining.run import (
     PretrainingRun,
 )
 
-# Those of the bundled preset.
-DEFAULT_SIZES = {
-    "hidden_dim": 256,
-    "num_layers": 4,
-    "num_heads": 4,
-    "embedding_dim": 128,
-    "intermediate_dim": 1024,
-}
+_LARGEST_SEED = 2**31 - 1  # Of `tf.random.fold_in`.
 
 
 def pretrain(
@@ -40,6 +36,7 @@ def pretrain(
     vocabulary,
     output_dir,
     *,
+    preset=None,
     sizes=None,
     dropout=0.0,
     sequence_length=128,
@@ -60,7 +57,7 @@ def pretrain(
     resume=False,
     stream=None,
 ):
-    """Pretrains ALBERT on prepared data, from random weights.
+    """Pretrains ALBERT on prepared data, from random weights or a preset.
 
     Masked tokens and sentence order, drawn anew in every epoch; ALBERT's
     LAMB or AdamW, no decay of biases and LayerNorm, gradients clipped to a
@@ -85,8 +82,11 @@ def pretrain(
         vocabulary: string or path of the SentencePiece model that the data
             was prepared with.
         output_dir: string or path, a folder.
+        preset: anything that `AlbertPretrainer.from_preset` takes, to start
+            from its weights: for another domain, or after a first part with
+            short sequences. Its vocabulary must be that of the data.
         sizes: dictionary of `AlbertBackbone` arguments; `DEFAULT_SIZES` for
-            those that are left out.
+            those that are left out. Not with `preset`.
         dropout: float, of the whole backbone.
         sequence_length: int, tokens. The model has 512 positions, or as many
             as this; those beyond `sequence_length` stay untrained.
@@ -143,19 +143,18 @@ def pretrain(
         "warmup": warmup,
         "mask_rate": mask_rate,
         "dropout": dropout,
-        "dtype": keras.dtype_policies.get(
-            dtype or keras.config.dtype_policy()
-        ).name,
+        "dtype": dtype,
         "rematerialize": rematerialize,
         "jit_compile": jit_compile,
         "distribution": cluster.description,
-        "sizes": {**DEFAULT_SIZES, **(sizes or {})},
+        "preset": None if preset is None else os.fspath(preset),
+        "sizes": sizes or {},
     }
-    dataset, tokenizer = cluster.together(
-        lambda: _read_inputs(data, vocabulary, settings, cluster)
-    )
-    cluster.check_same({**settings, "resume": resume})
-    with contextlib.ExitStack() as stack:
+    with cluster.failing_as_one(), contextlib.ExitStack() as stack:
+        dataset, tokenizer = cluster.together(
+            lambda: _read_inputs(data, vocabulary, settings, cluster)
+        )
+        cluster.check_same({**settings, "resume": resume})
 
         def open_folder():
             if not cluster.is_first:
@@ -173,7 +172,14 @@ def pretrain(
 
 
 def _read_inputs(data, vocabulary, settings, cluster):
-    """Dataset and tokenizer; completes the settings."""
+    """Dataset and tokenizer; checks and completes the settings."""
+    preset = settings["preset"]
+    settings["dtype"] = _policy(settings["dtype"])
+    settings["sizes"] = (
+        {**DEFAULT_SIZES, **settings["sizes"]}
+        if preset is None
+        else _sizes_of(preset, settings["sizes"], settings["sequence_length"])
+    )
     _check(settings, cluster)
     if settings["jit_compile"] is None:
         settings["jit_compile"] = settings["backend"] == "jax"
@@ -181,14 +187,12 @@ def _read_inputs(data, vocabulary, settings, cluster):
         settings["learning_rate"] = default_learning_rate(
             settings["optimizer"], settings["batch_size"]
         )
-    if not os.path.isfile(vocabulary):
-        raise FileNotFoundError(
-            "The vocabulary must be the file of a SentencePiece model. "
-            f"There is no file {vocabulary}; check the path."
-        )
+    read_vocabulary(vocabulary)  # Raises for what the tokenizer does not.
     dataset = read_dataset(data)
     tokenizer = AlbertTokenizer(os.fspath(vocabulary))
     dataset.check_vocabulary(tokenizer.proto)
+    if preset is not None:
+        _check_vocabulary_of(preset, tokenizer)
     settings["data"] = _fingerprint(dataset)
     cluster.lay_out(
         settings["sizes"]["intermediate_dim"], tokenizer.vocabulary_size()
@@ -205,6 +209,47 @@ def _open_folder(folder, settings, resume):
         return progress, None
     with open(os.path.join(folder, METRICS_FILE), encoding="utf-8") as file:
         return progress, json.load(file)
+
+
+def _policy(dtype):
+    try:
+        return keras.dtype_policies.get(
+            dtype or keras.config.dtype_policy()
+        ).name
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "`dtype` must be a dtype policy of Keras, such as float32 or "
+            f"mixed_bfloat16. Received: dtype={dtype!r}."
+        ) from error
+
+
+def _sizes_of(preset, sizes, sequence_length):
+    if sizes:
+        raise ValueError(
+            "The sizes must be those of the `preset`. Received: "
+            f"{', '.join(sizes)} beside it; leave them out."
+        )
+    backbone = AlbertBackbone.from_preset(preset, load_weights=False)
+    if sequence_length > backbone.max_sequence_length:
+        raise ValueError(
+            "`sequence_length` must be at most the number of positions of "
+            f"the `preset`, {backbone.max_sequence_length}. Received: "
+            f"{sequence_length}."
+        )
+    config = backbone.get_config()
+    return {name: config[name] for name in DEFAULT_SIZES}
+
+
+def _check_vocabulary_of(preset, tokenizer):
+    theirs = AlbertTokenizer.from_preset(preset).get_vocabulary()
+    ours = tokenizer.get_vocabulary()
+    if theirs != ours:
+        raise ValueError(
+            "The vocabulary must be that of the `preset`, since each piece "
+            f"keeps its weights. Received: {len(ours)} pieces, of which not "
+            f"all are those of {preset}, which has {len(theirs)}; prepare "
+            "the data with its vocabulary."
+        )
 
 
 def _check(settings, cluster):
@@ -243,10 +288,21 @@ def _check(settings, cluster):
             "layers would drop others when they are computed again. Received: "
             f"dropout={settings['dropout']}; leave one out, or use JAX."
         )
+    rate = settings["learning_rate"]
+    # Not a number is in no interval.
+    if rate is not None and not 0.0 < rate < math.inf:
+        raise ValueError(
+            f"`learning_rate` must be a positive number. Received: {rate}."
+        )
     if not 0.0 <= settings["warmup"] <= 1.0:
         raise ValueError(
             "`warmup` must lie between 0 and 1. Received: "
             f"{settings['warmup']}."
+        )
+    if not 0 <= settings["seed"] <= _LARGEST_SEED:
+        raise ValueError(
+            f"`seed` must lie between 0 and {_LARGEST_SEED}. Received: "
+            f"{settings['seed']}."
         )
 
 
@@ -267,6 +323,11 @@ def _fingerprint(dataset):
 
 
 def _check_folder(folder, resume, progress, settings):
+    if os.path.exists(os.path.join(folder, DATASET_FILE)):
+        raise ValueError(
+            "The output must be another folder than that of prepared data. "
+            f"Received: {folder}."
+        )
     held = [
         name
         for name in (CHECKPOINT_FILE, MODEL_FOLDER, METRICS_FILE, HISTORY_FILE)
@@ -298,8 +359,5 @@ def _is_finished(folder, progress):
 
 def _remove_leftovers(folder):
     """Removes what a killed process was in the middle of writing."""
-    for ending in ("partial", "former"):
-        for path in glob.glob(f".{MODEL_FOLDER}.*.{ending}", root_dir=folder):
-            shutil.rmtree(os.path.join(folder, path), ignore_errors=True)
-    for path in glob.glob("*.partial", root_dir=folder):
-        os.remove(os.path.join(folder, path))
+    for name in (CHECKPOINT_FILE, MODEL_FOLDER, METRICS_FILE, HISTORY_FILE):
+        clear_leftovers(os.path.join(folder, name))

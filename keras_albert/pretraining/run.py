@@ -88,26 +88,37 @@ class PretrainingRun:
     def _model(self, tokenizer):
         settings = self.settings
         keras.utils.set_random_seed(settings["seed"])
-        backbone = AlbertBackbone(
-            vocabulary_size=tokenizer.vocabulary_size(),
-            max_sequence_length=max(512, settings["sequence_length"]),
-            dropout=settings["dropout"],
-            attention_dropout=settings["dropout"],
-            dtype=settings["dtype"],
-            **settings["sizes"],
+        preset = settings["preset"]
+        rates = dict.fromkeys(
+            ("dropout", "attention_dropout"), settings["dropout"]
         )
+        if preset is not None:
+            backbone = AlbertBackbone.from_preset(
+                preset, dtype=settings["dtype"], **rates
+            )
+        else:
+            backbone = AlbertBackbone(
+                vocabulary_size=tokenizer.vocabulary_size(),
+                max_sequence_length=max(512, settings["sequence_length"]),
+                dtype=settings["dtype"],
+                **rates,
+                **settings["sizes"],
+            )
         for group in backbone.transformer_layers:
             for layer in group:
                 layer.rematerialize = settings["rematerialize"]
-        return AlbertPretrainer(
-            backbone,
-            preprocessor=AlbertPretrainerPreprocessor(
+        parts = {
+            "backbone": backbone,
+            "preprocessor": AlbertPretrainerPreprocessor(
                 tokenizer,
                 sequence_length=settings["sequence_length"],
                 mask_rate=settings["mask_rate"],
             ),
-            compile=False,
-        )
+            "compile": False,
+        }
+        if preset is None:
+            return AlbertPretrainer(**parts)
+        return AlbertPretrainer.from_preset(preset, **parts)
 
     def _compile(self):
         mirrored, loss = self.cluster.mirrored, "auto"
@@ -136,7 +147,7 @@ class PretrainingRun:
         Returns:
             dictionary, the metrics.
         """
-        with self.cluster.scope(), self.cluster.failing_as_one():
+        with self.cluster.scope():
             return self._run(progress, stream)
 
     def _run(self, progress, stream):
@@ -242,6 +253,10 @@ class PretrainingRun:
         arrays = self.cluster.arrays(self._variables())
         if not self.cluster.is_first:
             return
+        # Before the checkpoint: a step that is done again is logged again.
+        write_logs(
+            _file(self.folder, LOGS_FOLDER), self.history[-1], self.shown.curve
+        )
         self.checkpoint.save(
             {
                 "settings": self.settings,
@@ -252,9 +267,6 @@ class PretrainingRun:
         )
         self._save_model(arrays)
         self._write_history()
-        write_logs(
-            _file(self.folder, LOGS_FOLDER), self.history[-1], self.shown.curve
-        )
         self.shown.say(self._line(self.history[-1]))
 
     def _readers(self):

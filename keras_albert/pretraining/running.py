@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import shlex
 import sys
 import threading
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 import apache_beam as beam
+import grpc
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners import PipelineRunner, create_runner
@@ -26,6 +28,7 @@ from keras_albert.pretraining.beam_pipeline import (
 
 _WORKER = "keras_albert.pretraining.worker"
 _LOGGER_OF_WORKERS = "apache_beam.runners.portability.local_job_service"
+_LOGGER_OF_CONNECTIONS = "apache_beam.runners.worker.data_plane"
 _THREAD_OF_A_WORKER = "run_worker"
 _SECONDS_BETWEEN_LINES = 10.0
 _SECONDS_BETWEEN_LOOKS = 0.2
@@ -57,6 +60,8 @@ def run(
         RuntimeError: If the pipeline fails.
     """
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    # It tells of each connection that ends with a worker.
+    logging.getLogger(_LOGGER_OF_CONNECTIONS).setLevel(logging.CRITICAL)
     if runner is None:
         # Not the DirectRunner: it hands pipelines to Prism, a program that it
         # downloads.
@@ -103,8 +108,9 @@ def _run_to_end(pipeline: beam.Pipeline) -> None:
             arguments.thread.name == _THREAD_OF_A_WORKER
         ):
             deaths.append(str(arguments.exc_value))
-        else:
+        elif not isinstance(arguments.exc_value, grpc.RpcError):
             former(arguments)
+        # Else a connection that ended with a worker's process.
 
     former = threading.excepthook
     threading.excepthook = note_death
@@ -116,7 +122,8 @@ def _run_to_end(pipeline: beam.Pipeline) -> None:
         while thread.is_alive() and not deaths and not errors.messages:
             thread.join(_SECONDS_BETWEEN_LOOKS)
     finally:
-        threading.excepthook = former
+        if not deaths:  # Else connections may still be about to end.
+            threading.excepthook = former
         logger.removeHandler(errors)
         logger.propagate = propagates
     if failures:
@@ -141,7 +148,12 @@ class _WorkerErrors(logging.Handler):
         self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.messages.append(record.getMessage())
+        # A protocol buffer as text: of its message, escaped, the first line.
+        text = record.getMessage()
+        found = re.search(r'message: "((?:[^"\\]|\\[^n])*)', text)
+        self.messages.append(
+            re.sub(r"\\(.)", r"\1", found[1]) if found else text
+        )
 
 
 def _processes(folder: str) -> SubprocessSDKEnvironment:

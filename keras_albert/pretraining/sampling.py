@@ -99,7 +99,7 @@ def _texts(files, text_format, counts) -> Iterator[str]:
             check_text(path, file)
         try:
             with open_binary(path) as file:
-                for line in lines_of(file):
+                for line in lines_of(file, text_format):
                     counts["bytes"] += len(line)
                     yield from line_texts(line, text_format, counts)
         except (EOFError, OSError) as error:

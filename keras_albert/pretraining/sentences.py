@@ -9,7 +9,8 @@ _CLOSING = "\"'”’»›)\\]}」』】）》〉〕］｣"
 _ALWAYS = "。！？｡।॥؟۔።፧။។៕།։"
 _BOUNDARY = re.compile(
     rf"[{_ALWAYS}]+[{_CLOSING}]*\s*"
-    rf"|(?P<mark>[.!?…‼⁇⁈⁉]+)[{_CLOSING}]*\s+"
+    # From the first mark of a run only: trying each takes quadratic time.
+    rf"|(?<![.!?…‼⁇⁈⁉])(?P<mark>[.!?…‼⁇⁈⁉]+)[{_CLOSING}]*\s+"
 )
 # A full stop after these does not end a sentence.
 _ABBREVIATIONS = frozenset(

@@ -1,13 +1,13 @@
 """Training of a SentencePiece vocabulary on text files."""
 
 import collections
-import contextlib
 import dataclasses
 import io
 import os
 import pathlib
 import re
 import string
+import unicodedata
 from collections.abc import Iterator, Sequence
 
 import sentencepiece
@@ -17,7 +17,8 @@ from keras_albert.preprocessing.normalizer import (
     normalize_text,
     round_scores,
 )
-from keras_albert.pretraining.documents import TextFormat
+from keras_albert.presets.saving import whole_file
+from keras_albert.pretraining.documents import TextFormat, check_apart
 from keras_albert.pretraining.sampling import sample_lines
 
 _PAD, _UNKNOWN = "<pad>", "<unk>"
@@ -40,6 +41,8 @@ _REQUIRED_CHARACTERS = "".join(
 _NUM_THREADS = 4
 # Bytes. SentencePiece leaves longer lines out, without a word.
 _MAX_LINE_LENGTH = 1 << 24
+# Characters. Its time grows with the square of a line's length.
+_LONGEST_SAMPLE = 1 << 13
 # Of the report.
 _LINES_MEASURED = 10_000
 
@@ -61,8 +64,12 @@ class VocabularyReport:
             after folding, that the vocabulary has.
         unknown_rate: Share of `<unk>` among the tokens.
         characters_per_token: Mean number, white space aside.
+        marks_lost: Number of combining marks that folding drops, of 100
+            characters of text, those of Latin and Greek letters aside. There
+            marks are accents; elsewhere (Thai, Hindi, Japanese, Russian й)
+            vowels, tones or letters are lost.
 
-    The last three are measured on at most 10,000 of the lines used.
+    The last four are measured on at most 10,000 of the lines used.
     """
 
     path: str
@@ -75,6 +82,7 @@ class VocabularyReport:
     character_coverage: float
     unknown_rate: float
     characters_per_token: float
+    marks_lost: float
 
 
 def train_vocabulary(
@@ -138,7 +146,12 @@ def train_and_report(
             binary or damaged, no line is UTF-8, or the text does not fit
             `vocabulary_size`.
         FileNotFoundError: If a file is missing.
+        OSError: If `output_path` cannot be written.
     """
+    if isinstance(files, (str, os.PathLike)):
+        files = [files]
+    _check_output(output_path)
+    check_apart(files, os.path.dirname(os.path.abspath(output_path)))
     for name, value in (
         ("vocabulary_size", vocabulary_size),
         ("max_sentences", max_sentences),
@@ -156,8 +169,9 @@ def train_and_report(
         seed=seed,
     )
     texts = (
-        normalize_text(line, lowercase=lowercase, strip_accents=strip_accents)
+        normalize_text(part, lowercase=lowercase, strip_accents=strip_accents)
         for line in sample.lines
+        for part in _samples(line)
     )
     required = normalize_text(
         _REQUIRED_CHARACTERS, lowercase=lowercase, strip_accents=False
@@ -173,18 +187,29 @@ def train_and_report(
         path=str(path),
         lines_used=len(read.pop("lines")),
         **read,
-        **_fit(model, sample.lines),
+        **_fit(model, sample.lines, strip_accents),
     )
 
 
-def _fit(model: bytes, lines: Sequence[str]) -> dict:
+def _samples(line: str) -> Iterator[str]:
+    """A line in parts that are not too long, parted at spaces if it has any."""
+    while len(line) > _LONGEST_SAMPLE:
+        cut = line.rfind(" ", 1, _LONGEST_SAMPLE)
+        cut = cut if cut > 0 else _LONGEST_SAMPLE
+        yield line[:cut]
+        line = line[cut:]
+    yield line
+
+
+def _fit(model: bytes, lines: Sequence[str], strip_accents: bool) -> dict:
+    lines = lines[:: -(-len(lines) // _LINES_MEASURED)]
     processor = sentencepiece.SentencePieceProcessor(model_proto=model)
     tokens = unknown = characters = covered = 0
     pieces = map(processor.id_to_piece, range(processor.get_piece_size()))
     known = set().union(
         *(p for i, p in enumerate(pieces) if not processor.is_control(i))
     )
-    for line in lines[:: -(-len(lines) // _LINES_MEASURED)]:
+    for line in lines:
         ids = processor.encode(line)
         tokens += len(ids)
         unknown += ids.count(processor.unk_id())
@@ -197,7 +222,27 @@ def _fit(model: bytes, lines: Sequence[str]) -> dict:
         "character_coverage": covered / max(characters, 1),
         "unknown_rate": unknown / max(tokens, 1),
         "characters_per_token": characters / max(tokens, 1),
+        "marks_lost": _marks_lost(lines) if strip_accents else 0.0,
     }
+
+
+def _marks_lost(lines: Sequence[str]) -> float:
+    lost = characters = 0
+    for line in lines:
+        characters += len(line)
+        if line.isascii():
+            continue
+        base = ""
+        for character in unicodedata.normalize("NFKD", line):
+            if not unicodedata.combining(character):
+                base = character
+            elif base and not _has_accents(base):
+                lost += 1
+    return 100 * lost / max(characters, 1)
+
+
+def _has_accents(letter: str) -> bool:
+    return unicodedata.name(letter, "").startswith(("LATIN ", "GREEK "))
 
 
 def _train(
@@ -231,25 +276,46 @@ def _train(
             error
         ):
             raise
-        limit = re.search(r"value <= (\d+)", str(error))
         raise ValueError(
             "`vocabulary_size` must fit the text. Received: vocabulary_size="
-            f"{vocabulary_size}"
-            + (f", where {limit[1]} is the most" if limit else "")
-            + ". Give more text or change the size. SentencePiece says: "
-            f"{error}"
+            f"{vocabulary_size}{_limit(str(error))}"
         ) from error
     return model.getvalue()
+
+
+def _limit(message: str) -> str:
+    """What SentencePiece says of a size, in words of this package."""
+    if most := re.search(r"value <= (\d+)", message):
+        return (
+            f", where {most[1]} is the most; give more text or a smaller one."
+        )
+    if least := re.search(r"required_chars\. \d+ vs (\d+)", message):
+        return (
+            f". The special pieces and the characters alone are {least[1]}; "
+            "give a larger one."
+        )
+    return f". SentencePiece says: {message}"
+
+
+def _check_output(path: str | os.PathLike) -> None:
+    """Finds out before hours of training whether the file can be written."""
+    if os.path.isdir(path):
+        raise IsADirectoryError(
+            f"The output must be a file. {path} is a folder; name a file in it."
+        )
+    folder = os.path.dirname(os.path.abspath(path))
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK | os.X_OK):
+        raise OSError(
+            f"The output folder must be writable. {folder} is not, or is no "
+            "folder. Choose another one."
+        )
 
 
 def _write(path: pathlib.Path, content: bytes) -> pathlib.Path:
     """Writes a file as a whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".part")
-    try:
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            unfinished.unlink()
+    with whole_file(path) as partial:
+        pathlib.Path(partial).write_bytes(content)
     return path

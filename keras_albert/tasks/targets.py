@@ -73,3 +73,17 @@ def check_classes(y, num_classes):
             "Targets must be class indices between 0 and `num_classes - 1 = "
             f"{num_classes - 1}`. Received: {wrong[0]}."
         )
+
+
+def check_finite_outputs(outputs):
+    """Raises ValueError unless a model's outputs are finite.
+
+    Args:
+        outputs: array.
+    """
+    if not np.isfinite(outputs).all():
+        raise ValueError(
+            "The model's outputs must be finite. Some are not: its "
+            "weights are damaged, or no numbers since it was trained on "
+            "such; load or train it anew."
+        )

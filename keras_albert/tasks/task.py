@@ -1,6 +1,8 @@
 """What all tasks have in common."""
 
+import importlib.util
 import numbers
+import warnings
 
 import keras
 import numpy as np
@@ -10,11 +12,22 @@ from keras_albert.layers.embeddings import check_length
 from keras_albert.models.backbone import check_keywords
 from keras_albert.models.inference import ROLLED_BACKENDS, RolledInference
 from keras_albert.models.openvino import OpenVINOPrecisionMixin
-from keras_albert.preprocessing.packer import trim_padding
+from keras_albert.preprocessing.packer import (
+    batch_length,
+    trim_masks,
+    trim_padding,
+)
 from keras_albert.presets.loading import TaskPresetMixin
 from keras_albert.tasks.targets import as_array
 
+# What a batch has when texts are computed together, padding counted: 32 texts
+# of 64 tokens, 256 of 8. Beyond, larger batches are no faster.
+TOKENS_PER_BATCH = 2048
 _KEYWORDS = ("inputs", "outputs", "compile", "name", "trainable")
+_NO_POOLER_GRADIENTS = (
+    r"Gradients do not exist for variables \['pooled_dense/kernel', "
+    r"'pooled_dense/bias'\]"
+)
 _TRAINING_BACKENDS = ("tensorflow", "jax", "torch")
 
 
@@ -54,8 +67,11 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
     that pass a preprocessor, and early checks of what they are given.
 
     A task whose outputs follow from the backbone's alone has a method
-    `head_outputs(backbone_outputs)` that computes them, without dropout.
+    `head_outputs(backbone_outputs)` that computes them, without dropout; if
+    it takes more, `head_inputs` names the inputs that are passed on to it.
     """
+
+    head_inputs: tuple = ()
 
     def __init__(self, *args, **kwargs):
         check_keywords(type(self).__name__, kwargs, _KEYWORDS)
@@ -93,9 +109,21 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         if _is_padded_batch(x):
             x = trim_padding(_numpy_unless_symbolic(x))
+            if "mask_positions" in x:
+                x, y, sample_weight = self._trim_masks(x, y, sample_weight)
         return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
 
-    def fit(self, x=None, y=None, *args, **kwargs):
+    def _trim_masks(self, x, y, sample_weight):
+        # Logits of a vocabulary for masks that cannot be cost more than all
+        # the rest of a short batch.
+        masks = self.preprocessor.masker.slots_of(x["token_ids"])
+        positions = trim_masks(x["mask_positions"], masks)
+        y, sample_weight = trim_masks((y, sample_weight), masks)
+        return {**x, "mask_positions": positions}, y, sample_weight
+
+    def fit(
+        self, x=None, y=None, batch_size=None, sample_weight=None, **kwargs
+    ):
         """Trains; see `keras.Model.fit`. Texts are preprocessed."""
         if keras.backend.backend() not in _TRAINING_BACKENDS:
             raise NotImplementedError(
@@ -103,19 +131,67 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
                 "train; set KERAS_BACKEND to tensorflow, jax or torch to fit."
             )
         self._check_arrays(x, y)
-        if isinstance(kwargs.get("validation_data"), tuple):
-            self._check_arrays(*kwargs["validation_data"][:2])
-        return super().fit(x, y, *args, **kwargs)
+        held_out = kwargs.get("validation_data")
+        if isinstance(held_out, tuple):
+            self._check_arrays(*held_out[:2])
+            kwargs["validation_data"] = self._batched(held_out, batch_size)
+        data = keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
+        data = data if isinstance(data, tuple) else (data,)
+        if not kwargs.get("validation_split"):
+            data = self._batched(data, batch_size)
+        with warnings.catch_warnings():
+            # Tasks on the sequence have no use for it.
+            warnings.filterwarnings("ignore", _NO_POOLER_GRADIENTS)
+            return super().fit(**_arguments(data, batch_size), **kwargs)
 
-    def evaluate(self, x=None, y=None, *args, **kwargs):
+    def evaluate(
+        self, x=None, y=None, batch_size=None, sample_weight=None, **kwargs
+    ):
         """Measures; see `keras.Model.evaluate`. Texts are preprocessed."""
         self._check_arrays(x, y)
-        return super().evaluate(x, y, *args, **kwargs)
+        data = keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
+        data = data if isinstance(data, tuple) else (data,)
+        data = self._batched(data, batch_size)
+        return super().evaluate(**_arguments(data, batch_size), **kwargs)
 
-    def predict(self, x=None, *args, **kwargs):
+    def predict(self, x=None, batch_size=None, **kwargs):
         """Predicts; see `keras.Model.predict`. Texts are preprocessed."""
         self._check_arrays(x)
-        return super().predict(x, *args, **kwargs)
+        data = self._batched((x,), batch_size)
+        return super().predict(**_arguments(data, batch_size), **kwargs)
+
+    def _batched(self, data, batch_size):
+        """Lists of texts as batches of a `tf.data.Dataset`, on TensorFlow.
+
+        Elsewhere, and for all else, they are left to KerasHub, which reads
+        lists by Grain where it is installed. Keras then takes what the first
+        two batches have in common for the shape of all, and TensorFlow fails
+        at the first batch of another length.
+
+        Args:
+            data: tuple of x, y and sample weights, or the first of these.
+            batch_size: int or `None`.
+
+        Returns:
+            The data as it was, or a dataset.
+        """
+        texts = data[0]
+        if isinstance(texts, dict):
+            texts = () if "token_ids" in texts else (*texts.values(),)
+        texts = texts if isinstance(texts, tuple) else (texts,)
+        is_arrays = bool(texts) and all(
+            isinstance(part, (list, np.ndarray)) for part in texts
+        )
+        if (
+            keras.backend.backend() != "tensorflow"
+            or self.preprocessor is None
+            or not is_arrays
+            or importlib.util.find_spec("tensorflow_text") is None
+        ):
+            return data
+        import tensorflow as tf
+
+        return tf.data.Dataset.from_tensor_slices(data).batch(batch_size or 32)
 
     def get_compile_config(self):
         """What `compile` was given, for `.keras` files."""
@@ -252,49 +328,82 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
         if isinstance(y, list) or hasattr(y, "__array__"):
             self.check_targets(as_array(y))
 
-    def predict_by_length(self, texts, batch_size=32):
+    def predict_by_length(self, texts, batch_size=None):
         """Predicts texts, similar lengths together, each batch just as long.
 
         Args:
             texts: list of strings, or of pairs of strings as 2-tuples.
-            batch_size: int.
+            batch_size: int. How many texts are computed together; `None`: as
+                many as have `TOKENS_PER_BATCH` tokens, padding counted, so
+                that short texts do not pay for long ones.
 
         Returns:
             The outputs of the model as `predict` gives them, NumPy arrays
             in the order of `texts`.
         """
-        if batch_size < 1:
-            raise ValueError(
-                f"`batch_size` must be positive. Received: {batch_size}."
-            )
+        return self.predict_features(self._features(texts), batch_size)
+
+    def predict_features(self, features, batch_size=None):
+        """Predicts ready tensors, see `predict_by_length`.
+
+        Args:
+            features: dictionary of `(rows, sequence)` int arrays, padded.
+            batch_size: int or `None`.
+
+        Returns:
+            The outputs, NumPy arrays in the order of the rows.
+        """
         order, outputs = [], []
-        for rows, batch in batches_by_length(self._features(texts), batch_size):
-            output = self.compute_batch(batch)
-            outputs.append(_first_rows(output, len(rows)))
+        for rows, output in self.outputs_by_length(features, batch_size):
+            outputs.append(output)
             order.append(rows)
         inverse = np.argsort(np.concatenate(order))
         return tree.map_structure(
             lambda *parts: np.concatenate(parts)[inverse], *outputs
         )
 
+    def outputs_by_length(self, features, batch_size=None):
+        """Computes packed rows, similar lengths together.
+
+        Args:
+            features: dictionary of `(rows, sequence)` int arrays, padded.
+            batch_size: int or `None`, see `predict_by_length`.
+
+        Yields:
+            The indices of the rows, `(n,)`, and the model's outputs for
+            them, NumPy arrays; of tokens as many as the batch's longest row
+            has.
+        """
+        check_batch_size(batch_size)
+        for rows, batch in batches_by_length(features, batch_size):
+            output = self.compute_batch(batch)
+            yield rows, _first_rows(output, len(rows))
+
     def compute_batch(self, batch):
         """The model's outputs for ready tensors, by the rolled stack.
 
         Args:
             batch: dictionary of `"token_ids"`, `"segment_ids"` and
-                `"padding_mask"`, each a `(batch, sequence)` int array.
+                `"padding_mask"`, each a `(batch, sequence)` int array, and
+                the task's further inputs.
 
         Returns:
             What `predict_on_batch` returns, NumPy arrays.
         """
-        is_rolled = keras.backend.backend() in ROLLED_BACKENDS
-        if not is_rolled or not hasattr(self, "head_outputs"):
+        if not self.runs_rolled():
             return keras.Model.predict_on_batch(self, batch)
         inference = getattr(self, "_rolled_inference", None)
         if inference is None:
-            inference = RolledInference(self.backbone, self.head_outputs, self)
+            inference = RolledInference(
+                self.backbone, self.head_outputs, self, self.head_inputs
+            )
             self._rolled_inference = inference
         return inference(batch)
+
+    def runs_rolled(self):
+        """Whether `compute_batch` runs the rolled stack on this backend."""
+        is_rolled = keras.backend.backend() in ROLLED_BACKENDS
+        return is_rolled and hasattr(self, "head_outputs")
 
     def _features(self, texts):
         if self.preprocessor is None:
@@ -306,6 +415,14 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
             texts = tuple(list(part) for part in zip(*texts, strict=True))
         # `y=None` says that a tuple is a pair of texts, not texts and labels.
         return _numpy_unless_symbolic(self.preprocessor(texts, y=None))
+
+
+def check_batch_size(batch_size):
+    """Raises ValueError unless it is a number of rows, or `None`."""
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(
+            f"`batch_size` must be positive. Received: {batch_size}."
+        )
 
 
 def number_of_classes(num_classes, labels):
@@ -352,24 +469,44 @@ def merge_class_config(saved, given):
     return merged
 
 
-def batches_by_length(features, batch_size=32):
+def batches_by_length(features, batch_size=None):
     """Batches of similar lengths, each just as long as its longest row.
 
     Args:
         features: dictionary of `(rows, sequence)` int arrays, padded,
             `"padding_mask"` among them.
-        batch_size: int.
+        batch_size: int; `None`: as many as have `TOKENS_PER_BATCH` tokens.
 
     Yields:
         The indices of the rows, `(n,)`, and the dictionary of their
         `(m, length)` arrays, `m >= n`: rows of padding may follow.
     """
     tokens = features["padding_mask"].sum(axis=-1)
+    maximum = features["padding_mask"].shape[-1]
     order = np.argsort(tokens, kind="stable")
-    for start in range(0, len(order), batch_size):
-        rows = order[start : start + batch_size]
+    start = 0
+    while start < len(order):
+        size = batch_size or _rows_in_budget(tokens[order[start:]], maximum)
+        rows = order[start : start + size]
+        start += size
         batch = {name: value[rows] for name, value in features.items()}
         yield rows, _pad_rows(trim_padding(batch))
+
+
+def _rows_in_budget(tokens, maximum):
+    """How many rows have `TOKENS_PER_BATCH` tokens, by powers of two.
+
+    Args:
+        tokens: `(rows,)` int, ascending.
+        maximum: int, the longest that a row can be.
+    """
+    size = 1
+    while size < len(tokens):
+        longest = tokens[min(2 * size, len(tokens)) - 1]
+        if 2 * size * batch_length(longest, maximum) > TOKENS_PER_BATCH:
+            break
+        size *= 2
+    return size
 
 
 def as_texts(items):
@@ -431,6 +568,14 @@ def _is_iterable(items):
     return True
 
 
+def _arguments(data, batch_size):
+    """The arguments of `fit` from data, or from a dataset of batches."""
+    if not isinstance(data, tuple):
+        return {"x": data}
+    names = ("x", "y", "sample_weight")
+    return {"batch_size": batch_size, **dict(zip(names, data, strict=False))}
+
+
 def _first_rows(outputs, rows):
     return tree.map_structure(lambda x: x[:rows], outputs)
 
@@ -439,7 +584,7 @@ def _is_padded_batch(x):
     return (
         isinstance(x, dict)
         and "padding_mask" in x
-        and len(x["padding_mask"].shape) == 2
+        and len(x["padding_mask"].shape) in (2, 3)
     )
 
 

@@ -11,6 +11,7 @@ from keras_albert.preprocessing.text_classifier import (
 )
 from keras_albert.tasks.targets import (
     check_classes,
+    check_finite_outputs,
     check_numbers,
     check_shape,
 )
@@ -214,13 +215,14 @@ class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
         elif isinstance(self.loss, keras.losses.MeanSquaredError):
             check_shape(y, (self.num_classes,), "scores")
 
-    def classify(self, texts, batch_size=32, threshold=0.5):
+    def classify(self, texts, batch_size=None, threshold=0.5):
         """Classifies texts, each batch padded only to its longest text.
 
         Args:
             texts: a string, a pair of strings as a 2-tuple, or a list of
                 either.
-            batch_size: int. How many texts are computed together.
+            batch_size: int. How many texts are computed together; `None`: as
+                many as have 2,048 tokens.
             threshold: float. With `multi_label`, the probability from which
                 a label is given.
 
@@ -240,12 +242,7 @@ class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
             return []
         outputs = self.predict_by_length(texts, batch_size=batch_size)
         rows = keras.ops.convert_to_numpy(self.probabilities(outputs))
-        if not np.isfinite(rows).all():
-            raise ValueError(
-                "The model's outputs must be finite. Some are not: its "
-                "weights are damaged, or no numbers since it was trained on "
-                "such; load or train it anew."
-            )
+        check_finite_outputs(rows)
         results = [self._result(row, threshold) for row in rows]
         return results[0] if single else results
 

@@ -84,12 +84,13 @@ class AlbertTextEmbedder(AlbertTask, keras_nlp.models.TextEmbedder):
         self.pooling = pooling
         self.normalize = normalize
 
-    def embed(self, texts, batch_size=32):
+    def embed(self, texts, batch_size=None):
         """Embeds texts, each batch padded only to its longest text.
 
         Args:
             texts: a string, or a list of strings.
-            batch_size: int. How many texts are computed together.
+            batch_size: int. How many texts are computed together; `None`: as
+                many as have 2,048 tokens.
 
         Returns:
             NumPy array, `(hidden_dim,)` for one text, `(texts, hidden_dim)`

@@ -2,14 +2,27 @@
 
 import keras
 import keras_nlp
+import numpy as np
 
 from keras_albert.layers.encoder import weight_initializer
-from keras_albert.models.backbone import AlbertBackbone
+from keras_albert.metrics.entities import entity_spans, tag_scheme
+from keras_albert.models.backbone import AlbertBackbone, check_rates
+from keras_albert.preprocessing.token_classifier import (
+    IGNORED,
+    AlbertTokenClassifierPreprocessor,
+    joined,
+)
+from keras_albert.preprocessing.word_splitting import split_words
+from keras_albert.tasks.targets import check_classes, check_numbers
 from keras_albert.tasks.task import (
     AlbertTask,
+    as_texts,
     merge_class_config,
     number_of_classes,
 )
+
+# Packed in one go, each to the preprocessor's full length.
+_WINDOWS_A_CALL = 4096
 
 
 @keras.saving.register_keras_serializable(package="keras_albert")
@@ -20,44 +33,50 @@ class AlbertTokenClassifier(AlbertTask, keras_nlp.models.Task):
         backbone: an `AlbertBackbone`.
         num_classes: int. Number of classes. May be left out when `labels`
             are given.
-        preprocessor: `None`: the model takes ready tensors.
+        preprocessor: an `AlbertTokenClassifierPreprocessor`, which gets the
+            model's `labels`; or `None` for a model of ready tensors.
         dropout: float. Dropout rate on the sequence output.
         labels: list of strings, the names of the classes in order. They are
-            kept with the model.
+            kept with the model. `entities` reads them as IOB2, IOBES or
+            BILOU tags when they have such prefixes.
         head_dtype: dtype policy of the output layer, instead of the
             backbone's. A quantized model keeps it.
         **kwargs: `name`, and `compile=False` to compile later.
 
-    Inputs: the backbone's dictionary of tensors.
+    Inputs: sentences, as lists of words or as strings with white space
+    between words; or the backbone's dictionary of ready tensors.
 
     Outputs: `(batch, sequence, num_classes)` float, logits.
 
-    Targets are classes, `(batch, sequence)` int; tokens that do not count,
-    padding among them, get a sample weight of 0, `(batch, sequence)`. The
-    default loss is sparse cross-entropy.
+    Targets are the labels of the words, in the same form as the sentences;
+    the first piece of a word learns its label, other pieces do not count.
+    For ready tensors they are classes, `(batch, sequence)` int; tokens that
+    do not count, padding among them, get a sample weight of 0,
+    `(batch, sequence)`. The default loss is sparse cross-entropy, its mean
+    over the words that count.
+
+    `fit` and `evaluate` split lists of sentences that are too long into
+    windows; `predict`, and `tf.data` pipelines, cut them off.
 
     Raises:
         ValueError: if the arguments contradict each other.
 
     Example:
     ```python
-    import numpy as np
     import keras_albert as ka
 
     tagger = ka.AlbertTokenClassifier.from_preset(
-        "albert_tiny_en", labels=["O", "B-PER", "I-PER"]
+        "albert_tiny_en", labels=["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
     )
-    inputs = {
-        "token_ids": np.array([[2, 48, 25, 21, 3]]),
-        "segment_ids": np.zeros((1, 5), "int32"),
-        "padding_mask": np.ones((1, 5), "int32"),
-    }
-    tagger.predict(inputs).shape  # (1, 5, 3)
+    sentences = [["Anna", "Berg", "lives", "in", "Oslo"], ["Rome", "calls"]]
+    labels = [["B-PER", "I-PER", "O", "O", "B-LOC"], ["B-LOC", "O"]]
+    tagger.fit(sentences, labels, batch_size=2, epochs=1)
+    tagger.entities("Did Anna Berg call?")  # [{"text": "Anna Berg", …}]
     ```
     """
 
     backbone_cls = AlbertBackbone
-    preprocessor_cls = None
+    preprocessor_cls = AlbertTokenClassifierPreprocessor
 
     def __init__(
         self,
@@ -69,7 +88,10 @@ class AlbertTokenClassifier(AlbertTask, keras_nlp.models.Task):
         head_dtype=None,
         **kwargs,
     ):
+        if labels is None and num_classes is None:
+            labels = getattr(preprocessor, "labels", None)
         num_classes = number_of_classes(num_classes, labels)
+        check_rates(dropout=dropout)
         self.check_parts(backbone, preprocessor)
 
         # === Layers ===
@@ -95,6 +117,218 @@ class AlbertTokenClassifier(AlbertTask, keras_nlp.models.Task):
         self.num_classes = num_classes
         self.dropout = dropout
         self.labels = None if labels is None else list(labels)
+        if hasattr(preprocessor, "labels"):
+            preprocessor.labels = self.labels
+
+    # === Training ===
+
+    def fit(self, x=None, y=None, *args, sample_weight=None, **kwargs):
+        """Trains; see `keras.Model.fit`, and the class for x and y."""
+        if isinstance(kwargs.get("validation_data"), tuple):
+            kwargs["validation_data"] = self._split(*kwargs["validation_data"])
+        x, y, sample_weight = self._split(x, y, sample_weight)
+        if sample_weight is not None:
+            kwargs["sample_weight"] = sample_weight
+        return super().fit(x, y, *args, **kwargs)
+
+    def evaluate(self, x=None, y=None, *args, sample_weight=None, **kwargs):
+        """Measures; see `keras.Model.evaluate`, and the class for x and y."""
+        x, y, sample_weight = self._split(x, y, sample_weight)
+        if sample_weight is not None:
+            kwargs["sample_weight"] = sample_weight
+        return super().evaluate(x, y, *args, **kwargs)
+
+    def predict(self, x=None, *args, **kwargs):
+        """Predicts; see `keras.Model.predict`. Long sentences are cut off."""
+        if self._takes_lists(x):
+            x = joined(self.preprocessor.sentences(x))
+        return super().predict(x, *args, **kwargs)
+
+    def preprocess_samples(self, x, y=None, sample_weight=None):
+        """Sentences to batches; ready tensors pass unchanged."""
+        data = super().preprocess_samples(x, y, sample_weight)
+        if isinstance(x, dict) and "token_ids" in x:
+            return data
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if y is None:
+            return data
+        length = x["token_ids"].shape[1]
+        if length is None:
+            import tensorflow as tf
+
+            length = tf.shape(x["token_ids"])[1]
+        return x, y[:, :length], sample_weight[:, :length]
+
+    def check_targets(self, y):
+        """Raises ValueError for classes that there are not."""
+        if y.dtype.kind in "US":
+            return
+        check_numbers(y)
+        if y.size:
+            check_classes(y, self.num_classes)
+
+    def _takes_lists(self, x):
+        of_texts = isinstance(x, (list, np.ndarray)) and len(x)
+        return of_texts and hasattr(self.preprocessor, "windows")
+
+    def _split(self, x, y=None, sample_weight=None):
+        """Checks lists of sentences, and splits those that are too long."""
+        if not self._takes_lists(x) or y is None:
+            return x, y, sample_weight
+        sentences = self.preprocessor.sentences(x)
+        classes = self.preprocessor.classes(y, sentences)
+        windows = self.preprocessor.windows(sentences)
+        rows = [window.sentence for window in windows]
+        parts, labels = [], []
+        for window in windows:
+            words = range(len(sentences[window.sentence]))[window.context]
+            parts.append([sentences[window.sentence][i] for i in words])
+            labels.append(
+                [
+                    self._name(classes[window.sentence][i])
+                    if i in window.words
+                    else IGNORED
+                    for i in words
+                ]
+            )
+        if sample_weight is not None:
+            sample_weight = np.asarray(sample_weight)[rows]
+        return joined(parts), joined(labels), sample_weight
+
+    def _name(self, index):
+        if index < 0:
+            return IGNORED
+        return str(index) if self.labels is None else self.labels[index]
+
+    # === Results ===
+
+    def entities(self, texts, batch_size=None):
+        """Finds the entities in texts, of any length.
+
+        A text is split into words as `keras_albert.preprocessing.
+        word_splitting.split_words` says, much as annotated corpora have them.
+        Tags that contradict each other are read as `seqeval` reads them.
+
+        Args:
+            texts: a string, or a list of strings.
+            batch_size: int. How many texts are computed together; `None`: as
+                many as have 2,048 tokens.
+
+        Returns:
+            For one text a list of entities, for a list a list of such lists.
+            An entity is a dictionary: `"text"`, as it stands in the user's;
+            `"label"`, without the tag's prefix; `"score"`, the mean
+            probability of its words' tags; `"start"` and `"end"`, in
+            characters of the user's text.
+
+        Raises:
+            ValueError: if `texts` holds anything but strings, the model has
+                no `labels`, or its outputs are not finite.
+        """
+        if self.labels is None:
+            raise ValueError(
+                "The model must have `labels` to name entities. It has none; "
+                "pass `labels=[…]` to `from_preset` or the constructor."
+            )
+        texts, single = as_texts(texts)
+        if texts and isinstance(texts[0], tuple):
+            raise ValueError(
+                "Texts must be strings. Received a pair of texts; entities "
+                "are found in each on its own."
+            )
+        spans = [split_words(text) for text in texts]
+        words = [
+            [text[start:end] for start, end in places]
+            for text, places in zip(texts, spans, strict=True)
+        ]
+        scheme = tag_scheme(self.labels)
+        results = []
+        for text, places, rows in zip(
+            texts,
+            spans,
+            self.word_probabilities(words, batch_size),
+            strict=True,
+        ):
+            tags = [self.labels[index] for index in rows.argmax(axis=-1)]
+            scores = rows.max(axis=-1)
+            entities = []
+            for label, first, last in entity_spans(tags, scheme):
+                start, end = places[first][0], places[last - 1][1]
+                entities.append(
+                    {
+                        "text": text[start:end],
+                        "label": label,
+                        "score": float(scores[first:last].mean()),
+                        "start": start,
+                        "end": end,
+                    }
+                )
+            results.append(entities)
+        return results[0] if single else results
+
+    def tag(self, sentences, batch_size=None):
+        """Labels words, of sentences of any length.
+
+        Args:
+            sentences: list of lists of words, or of strings with white space
+                between words.
+            batch_size: int or `None`, see `entities`.
+
+        Returns:
+            list of lists of labels, one a word; class indices when the model
+            has no `labels`.
+
+        Raises:
+            ValueError: if the model has no preprocessor, or its outputs are
+                not finite.
+        """
+        rows = self.word_probabilities(sentences, batch_size)
+        classes = [row.argmax(axis=-1).tolist() for row in rows]
+        if self.labels is None:
+            return classes
+        return [[self.labels[index] for index in row] for row in classes]
+
+    def word_probabilities(self, sentences, batch_size=None):
+        """The probabilities of words' labels, those of their first pieces.
+
+        Args:
+            sentences: see `tag`.
+            batch_size: likewise.
+
+        Returns:
+            list of `(words, num_classes)` float32 arrays, a sentence each.
+        """
+        if self.preprocessor is None:
+            raise ValueError(
+                f"{type(self).__name__} needs a `preprocessor` to take words. "
+                "It has none; pass one to the constructor."
+            )
+        sentences = self.preprocessor.sentences(sentences)
+        results = [
+            np.zeros((len(words), self.num_classes), "float32")
+            for words in sentences
+        ]
+        windows = self.preprocessor.windows(sentences)
+        for start in range(0, len(windows), _WINDOWS_A_CALL):
+            part = windows[start : start + _WINDOWS_A_CALL]
+            # To the full length, so that batches have few different ones.
+            features = self.preprocessor.pack(
+                part, self.preprocessor.sequence_length
+            )
+            batches = self.outputs_by_length(features, batch_size)
+            for rows, outputs in batches:
+                values = keras.ops.convert_to_numpy(self.probabilities(outputs))
+                for row, value in zip(rows, values, strict=True):
+                    window = part[row]
+                    words = slice(window.words.start, window.words.stop)
+                    results[window.sentence][words] = value[window.positions]
+        if not all(np.isfinite(values).all() for values in results):
+            raise ValueError(
+                "The model's outputs must be finite. Some are not: its "
+                "weights are damaged, or no numbers since it was trained on "
+                "such; load or train it anew."
+            )
+        return results
 
     def probabilities(self, outputs):
         """Probabilities from the model's outputs.
@@ -124,7 +358,10 @@ class AlbertTokenClassifier(AlbertTask, keras_nlp.models.Task):
         return {"probabilities": self.probabilities(outputs)}
 
     def default_loss(self):
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        # Of the words that there are, not of padding.
+        return keras.losses.SparseCategoricalCrossentropy(
+            from_logits=True, reduction="mean_with_sample_weight"
+        )
 
     def default_weighted_metrics(self):
         return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]

@@ -5,15 +5,19 @@ different shapes.
 """
 
 import dataclasses
-import hashlib
+import math
 
 import numpy as np
 
 from keras_albert.preprocessing.packer import BATCH_LENGTHS, batch_length
+from keras_albert.training.fingerprint import fingerprint
 
 # Texts tokenized in one call: the packer's `(texts, maximum)` matrices are
 # then small, whatever the data.
 _TEXTS_A_CALL = 1024
+# By how much, up and down, the number of texts in a batch may differ from
+# `batch_size` when the budget is "auto": a learning rate is tuned for one.
+_LARGEST_RATIO = 2
 
 
 @dataclasses.dataclass
@@ -42,6 +46,21 @@ class TokenizedTexts:
     def lengths(self):
         """`(texts,)` int64, in tokens."""
         return np.diff(self.offsets)
+
+
+@dataclasses.dataclass(frozen=True)
+class PerToken:
+    """Values a token instead of values a text.
+
+    Attributes:
+        values: `(tokens of all texts,)` array, in line with the `token_ids`
+            of a `TokenizedTexts`. Batches are padded with 0.
+    """
+
+    values: np.ndarray
+
+    def __len__(self):
+        return len(self.values)
 
 
 def tokenize_texts(preprocessor, texts):
@@ -79,41 +98,77 @@ def tokenize_texts(preprocessor, texts):
 
 
 class LengthBatches:
-    """Epochs of shuffled batches, each of texts of similar length.
+    """Epochs of shuffled batches, each of examples of similar length.
 
     Batches are padded to one of `keras_albert.preprocessing.packer`'s few
-    lengths. What does not fill a batch of one length goes to the next
-    longer one, so that each epoch has the same number of batches, all of
-    them full but one. The order depends on seed and epoch only.
+    lengths. What does not fill a batch of one length goes to the next longer
+    one that occurs, so that each epoch has the same number of batches. The
+    order depends on seed and epoch only.
+
+    A batch has `batch_size` examples, or as many as fit a budget of tokens,
+    padding counted: short texts then come in large batches, and no batch
+    needs more memory than the budget. The budget `"auto"` is that of
+    `batch_size` examples of average length. So there are about as many steps
+    with about as many examples as in batches of `batch_size`, and what is
+    known of its learning rates holds; for the same reason a batch then has
+    at least half and at most twice as many examples.
+
+    An example is one text. Where it is several sequences, as the choices of
+    a multiple choice, a subclass gives `example_lengths`,
+    `sequences_per_example` and `make_features`.
 
     Args:
         texts: a `TokenizedTexts`.
-        targets: array, a row a text.
-        batch_size: int.
+        targets: array, a row an example; `PerToken` values; or a dictionary
+            of these, by the names of the model's outputs.
+        batch_size: int, examples.
         seed: int.
+        tokens_per_batch: int, the budget; `"auto"`; or `None` for batches of
+            `batch_size` examples.
+        weights: sample weights, like `targets`; `None`: all are 1.
+
+    Attributes:
+        examples: int, the examples of an epoch.
+        tokens_per_batch: int, or `None`.
 
     Raises:
-        ValueError: if there are no texts, or not a target each.
+        ValueError: if there are no examples, not a target each, or the
+            budget is smaller than the longest example.
     """
 
-    def __init__(self, texts, targets, batch_size, seed):
-        if not len(texts) or len(texts) != len(targets):
-            raise ValueError(
-                "There must be at least one text, and a target for each. "
-                f"Received: {len(texts)} texts, {len(targets)} targets."
-            )
-        if batch_size < 1:
-            raise ValueError(
-                f"`batch_size` must be positive. Received: {batch_size}."
-            )
+    sequences_per_example = 1
+
+    def __init__(
+        self,
+        texts,
+        targets,
+        batch_size,
+        seed,
+        tokens_per_batch=None,
+        weights=None,
+    ):
         self.texts = texts
-        self.targets = np.asarray(targets)
+        self.targets = _arrays(targets)
+        self.weights = None if weights is None else _arrays(weights)
         self.batch_size = batch_size
         self.seed = seed
+        self.examples = len(self.example_lengths)
+        self._check()
+        self._lengths = [x for x in BATCH_LENGTHS if x < texts.maximum]
+        self._lengths.append(texts.maximum)
+        self._bucket = np.searchsorted(self._lengths, self.example_lengths)
+        self._counts = np.bincount(self._bucket, minlength=len(self._lengths))
+        self.tokens_per_batch, self._sizes = self._batch_sizes(tokens_per_batch)
+        self._steps = len(self.plan(0))
+
+    @property
+    def example_lengths(self):
+        """`(examples,)` int, the tokens of each example's longest sequence."""
+        return self.texts.lengths
 
     def __len__(self):
         """The number of batches in an epoch."""
-        return -(-len(self.texts) // self.batch_size)
+        return self._steps
 
     def plan(self, epoch):
         """The batches of an epoch.
@@ -122,26 +177,26 @@ class LengthBatches:
             epoch: int, counted from 0.
 
         Returns:
-            list of pairs: indices of texts, `(batch,)` int, and the length
-            that they are padded to.
+            list of pairs: indices of examples, `(batch,)` int, and the
+            length that they are padded to.
         """
         generator = np.random.default_rng((self.seed, epoch))
-        order = generator.permutation(len(self.texts))
-        lengths = [x for x in BATCH_LENGTHS if x < self.texts.maximum]
-        lengths.append(self.texts.maximum)
-        bucket = np.searchsorted(lengths, self.texts.lengths[order])
+        order = generator.permutation(self.examples)
+        bucket = self._bucket[order]
         batches = []
         waiting = order[:0]
-        for index, length in enumerate(lengths):
+        # How many wait follows from the counts alone, whatever the order.
+        for index in np.flatnonzero(self._counts):
+            size = self._sizes[index]
             waiting = np.concatenate([waiting, order[bucket == index]])
-            full = len(waiting) - len(waiting) % self.batch_size
-            for start in range(0, full, self.batch_size):
-                batches.append(
-                    (waiting[start : start + self.batch_size], length)
-                )
+            full = len(waiting) - len(waiting) % size
+            for start in range(0, full, size):
+                rows = waiting[start : start + size]
+                # Shorter than this bucket when only shorter ones waited.
+                batches.append((rows, self._lengths[self._bucket[rows].max()]))
             waiting = waiting[full:]
         if len(waiting):
-            longest = self.texts.lengths[waiting].max()
+            longest = self.example_lengths[waiting].max()
             batches.append((waiting, batch_length(longest, self.texts.maximum)))
         return [batches[i] for i in generator.permutation(len(batches))]
 
@@ -152,28 +207,57 @@ class LengthBatches:
             epoch: int, counted from 0.
 
         Returns:
-            Dataset of `(features, targets)`: a dictionary of
+            Dataset of `(features, targets)`, with `weights` of
+            `(features, targets, weights)`: features are a dictionary of
             `"token_ids"`, `"segment_ids"` and `"padding_mask"`, each
-            `(batch, length)` int32, and `(batch, …)` targets.
+            `(batch, length)` int32; targets and weights as they were given,
+            `(batch, …)`, and `PerToken` values `(batch, length)`.
         """
         import tensorflow as tf
 
         # No Python in the pipeline: a generator in it would need the
         # interpreter's lock, which whoever drops the iterator may hold.
-        texts = self.texts
-        token_ids, segment_ids = (
-            tf.RaggedTensor.from_row_splits(values, texts.offsets)
-            for values in (texts.token_ids, texts.segment_ids)
-        )
-        targets = tf.constant(self.targets)
+        features = self.make_features()
+        targets = self._make_values(self.targets)
         plan = self.plan(epoch)
         rows = tf.ragged.stack([batch for batch, _ in plan])
         lengths = tf.constant([length for _, length in plan])
+        if self.weights is None:
 
-        def make_batch(rows, length):
+            def make_batch(rows, length):
+                return features(rows, length), targets(rows, length)
+
+        else:
+            weights = self._make_values(self.weights)
+
+            def make_batch(rows, length):
+                return (
+                    features(rows, length),
+                    targets(rows, length),
+                    weights(rows, length),
+                )
+
+        dataset = tf.data.Dataset.from_tensor_slices((rows, lengths))
+        dataset = dataset.map(make_batch, num_parallel_calls=2)
+        return dataset.prefetch(4)
+
+    def make_features(self):
+        """What computes a batch's features, in TensorFlow's graph.
+
+        Returns:
+            function from the indices of examples, `(batch,)` int64, and the
+            length to pad to, int32, to the dictionary of features.
+        """
+        import tensorflow as tf
+
+        texts = self.texts
+        token_ids = self.ragged(texts.token_ids)
+        segment_ids = self.ragged(texts.segment_ids)
+
+        def features(rows, length):
             tokens = tf.gather(token_ids, rows)
             shape = tf.cast([-1, length], "int64")
-            features = {
+            return {
                 "token_ids": tokens.to_tensor(texts.pad_token_id, shape=shape),
                 "segment_ids": tf.gather(segment_ids, rows).to_tensor(
                     shape=shape
@@ -182,21 +266,134 @@ class LengthBatches:
                     tokens.row_lengths(), length, dtype=tf.int32
                 ),
             }
-            return features, tf.gather(targets, rows)
 
-        dataset = tf.data.Dataset.from_tensor_slices((rows, lengths))
-        dataset = dataset.map(make_batch, num_parallel_calls=2)
-        return dataset.prefetch(4)
+        return features
+
+    def ragged(self, values):
+        """Values a token as a ragged tensor with a row a text.
+
+        Args:
+            values: `(tokens of all texts,)` array.
+        """
+        import tensorflow as tf
+
+        return tf.RaggedTensor.from_row_splits(values, self.texts.offsets)
+
+    @property
+    def guessing_loss(self):
+        """The loss of a model that knows how often each target occurs only.
+
+        Of classes the entropy of their distribution, sample weights counted,
+        which is the cross-entropy of guessing; `None` for other targets.
+        """
+        targets, weights = (
+            x.values if isinstance(x, PerToken) else x
+            for x in (self.targets, self.weights)
+        )
+        if (
+            isinstance(targets, dict)
+            or targets.ndim != 1
+            or targets.dtype.kind not in "iu"
+        ):
+            return None
+        shares = np.bincount(targets, weights)
+        shares = shares[shares > 0] / shares.sum()
+        entropy = float(-(shares * np.log(shares)).sum())
+        # Keras divides the loss of texts by their number, that of tokens by
+        # their weights.
+        of_texts = weights is not None and not isinstance(
+            self.targets, PerToken
+        )
+        return entropy * float(weights.mean()) if of_texts else entropy
 
     def fingerprint(self):
-        """Hexadecimal digest of texts and targets, 16 characters."""
-        digest = hashlib.sha256()
-        for array in (
-            self.texts.token_ids,
-            self.texts.segment_ids,
-            self.texts.offsets,
-            self.targets,
+        """Hexadecimal digest of all examples, 16 characters."""
+        return fingerprint([self.texts, self.targets, self.weights])
+
+    def _make_values(self, values):
+        import tensorflow as tf
+
+        if isinstance(values, dict):
+            parts = {k: self._make_values(part) for k, part in values.items()}
+            return lambda rows, length: {
+                name: part(rows, length) for name, part in parts.items()
+            }
+        if isinstance(values, PerToken):
+            ragged = self.ragged(values.values)
+            return lambda rows, length: tf.gather(ragged, rows).to_tensor(
+                shape=tf.cast([-1, length], "int64")
+            )
+        constant = tf.constant(values)
+        return lambda rows, length: tf.gather(constant, rows)
+
+    def _check(self):
+        sizes = [
+            (len(part), isinstance(part, PerToken))
+            for values in (self.targets, self.weights)
+            if values is not None
+            for part in (
+                values.values() if isinstance(values, dict) else [values]
+            )
+        ]
+        expected = (self.examples, len(self.texts.token_ids))
+        if not self.examples or any(
+            size != expected[per_token] for size, per_token in sizes
         ):
-            digest.update(str((array.dtype, array.shape)).encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()[:16]
+            raise ValueError(
+                "There must be at least one text, and a target for each. "
+                f"Received: {self.examples} texts, {sizes[0][0]} targets."
+            )
+        if self.batch_size < 1:
+            raise ValueError(
+                f"`batch_size` must be positive. Received: {self.batch_size}."
+            )
+
+    def _batch_sizes(self, budget):
+        """The budget, and the examples of a batch by length."""
+        if budget is None:
+            return None, [self.batch_size] * len(self._lengths)
+        costs = np.array(self._lengths) * self.sequences_per_example
+        smallest, largest = 1, self.examples
+        if budget == "auto":
+            mean = (costs * self._counts).sum() / self.examples
+            budget = math.ceil(mean * self.batch_size)
+            smallest = math.ceil(self.batch_size / _LARGEST_RATIO)
+            largest = self.batch_size * _LARGEST_RATIO
+        elif budget < (needed := int(costs[self._bucket.max()])):
+            raise ValueError(
+                "`tokens_per_batch` must be at least what the longest "
+                f"example needs, {needed} tokens with its padding. Received: "
+                f"{budget}; raise it, or lower the maximal length."
+            )
+        return budget, np.clip(budget // costs, smallest, largest).tolist()
+
+
+def text_batches(task, train, batch_size, seed, tokens_per_batch=None):
+    """The batches of labelled texts, for `fine_tune`.
+
+    Args:
+        task: a task with a preprocessor of texts.
+        train: texts and targets, see `LengthBatches`; sample weights, an
+            array with a row a text, may follow.
+        batch_size: int, texts.
+        seed: int.
+        tokens_per_batch: int, `"auto"` or `None`.
+
+    Returns:
+        A `LengthBatches`.
+    """
+    texts, targets, *weights = train
+    return LengthBatches(
+        tokenize_texts(task.preprocessor, texts),
+        targets,
+        batch_size,
+        seed,
+        tokens_per_batch,
+        *weights,
+    )
+
+
+def _arrays(values):
+    if isinstance(values, dict):
+        return {name: _arrays(part) for name, part in values.items()}
+    return values if isinstance(values, PerToken) else np.asarray(values)

@@ -4,14 +4,15 @@ import keras
 import numpy as np
 
 
-def evaluate_classifier(task, texts, targets, batch_size=32):
+def evaluate_classifier(task, data, batch_size=32):
     """Predicts texts, similar lengths together, and scores the outputs.
 
     Args:
         task: a compiled `AlbertTextClassifier`.
-        texts: list of strings, or of pairs of strings as 2-tuples.
-        targets: `(texts,)` int classes, `(texts,)` float scores for
-            regression, `(texts, classes)` 0 or 1 for multi-label.
+        data: pair of texts and targets: a list of strings, or of pairs of
+            strings as 2-tuples; and `(texts,)` int classes, `(texts,)` float
+            scores for regression, or `(texts, classes)` 0 or 1 for
+            multi-label.
         batch_size: int.
 
     Returns:
@@ -20,6 +21,7 @@ def evaluate_classifier(task, texts, targets, batch_size=32):
         `"micro_f1"`, `"binary_accuracy"` a label, `"exact_match"` a text.
         Always `"loss"`.
     """
+    texts, targets = data
     outputs = task.predict_by_length(texts, batch_size=batch_size)
     targets = np.asarray(targets)
     values = keras.ops.convert_to_numpy(task.probabilities(outputs))

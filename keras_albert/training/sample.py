@@ -51,7 +51,7 @@ def train_on_sample(data, output):
     task = make_classifier(labels=labels, preset=PRESET)
     fine_tune(task, learn, choose, output, **RECIPE)
     best = load_preset(os.path.join(output, "model"))
-    metrics = evaluate_classifier(best, test.texts, target)
+    metrics = evaluate_classifier(best, (test.texts, target))
     return test.texts, {
         "train_rows": len(train),
         "test_rows": len(test),

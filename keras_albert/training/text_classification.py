@@ -1,10 +1,8 @@
 """From labelled files to a fine-tuned text classifier."""
 
 import dataclasses
-import os
 
-import keras
-
+from keras_albert.data.labels import class_weights as weights_of_classes
 from keras_albert.data.labels import (
     encode_labels,
     encode_multi_labels,
@@ -14,24 +12,9 @@ from keras_albert.data.labels import (
     split_labels,
 )
 from keras_albert.data.readers import read_rows
-from keras_albert.models.backbone import AlbertBackbone
-from keras_albert.preprocessing.text_classifier import (
-    AlbertTextClassifierPreprocessor,
-)
-from keras_albert.preprocessing.tokenizer import AlbertTokenizer
 from keras_albert.tasks.text_classifier import AlbertTextClassifier
-from keras_albert.training.fine_tune import check_recipe, fine_tune
-
-DEFAULT_PRESET = "albert_tiny_en"
-# Of a model from scratch.
-DEFAULT_SIZES = {
-    "hidden_dim": 256,
-    "num_layers": 4,
-    "num_heads": 4,
-    "embedding_dim": 128,
-    "intermediate_dim": 1024,
-}
-DEFAULT_DROPOUT = 0.1
+from keras_albert.training.fine_tune import fine_tune
+from keras_albert.training.start import make_task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,6 +144,7 @@ def train_text_classifier(
     files,
     *,
     labels_path=None,
+    class_weights=None,
     model=None,
     seed=0,
     **recipe,
@@ -175,6 +159,8 @@ def train_text_classifier(
         files: a `TextFiles`, how the files are read.
         labels_path: path of a file that names the classes in order. Those
             of the training texts by default, sorted.
+        class_weights: `"balanced"`, a dictionary or the path of a file, see
+            `keras_albert.data.labels.class_weights`; `None`: all are 1.
         model: dictionary of arguments of `make_classifier`.
         seed: int, of all that is random.
         **recipe: further arguments of `fine_tune`.
@@ -191,53 +177,43 @@ def train_text_classifier(
             "A file of labels must come with classes, not with numbers. "
             f"Received: {labels_path} for a regression; leave one out."
         )
+    if class_weights is not None and (
+        files.regression or files.separator is not None
+    ):
+        raise ValueError(
+            "Class weights must be for texts with one class each. Received "
+            "them for a regression or several labels a text; leave them out."
+        )
     train = files.read(train_path)
     validation = files.read(validation_path)
     if labels_path is None:
         labels = files.labels(train)
     else:
         labels = read_labels(labels_path)
-    examples = [
+    train, validation = [
         (rows.texts, files.targets(rows, labels))
         for rows in (train, validation)
     ]
+    if class_weights is not None:
+        weights = weights_of_classes(class_weights, labels, train[1])
+        train = (*train, weights[train[1]])
     task = make_classifier(
         labels=labels,
         multi_label=files.separator is not None,
         seed=seed,
         **(model or {}),
     )
-    return fine_tune(task, *examples, output_dir, seed=seed, **recipe)
+    return fine_tune(task, train, validation, output_dir, seed=seed, **recipe)
 
 
-def make_classifier(
-    *,
-    labels,
-    multi_label=False,
-    preset=None,
-    vocabulary=None,
-    sizes=None,
-    max_length=None,
-    dropout=None,
-    lora_rank=None,
-    seed=0,
-):
+def make_classifier(*, labels, multi_label=False, **model):
     """A text classifier with a fresh head, to be trained.
 
     Args:
         labels: list of strings, the names of the classes; `None` for a
             regression.
         multi_label: bool, see `AlbertTextClassifier`.
-        preset: string, the model to start from; `albert_tiny_en` by default.
-        vocabulary: path of a SentencePiece model, to start from random
-            weights instead.
-        sizes: dictionary of `AlbertBackbone` arguments, with `vocabulary`;
-            `DEFAULT_SIZES` for those that are left out.
-        max_length: int, tokens of the longest sequence; longer texts are cut
-            off. The number of positions by default.
-        dropout: float, for all of the backbone. The preset's by default.
-        lora_rank: int, trains adapters of this rank and the head alone.
-        seed: int, of random weights and of dropout.
+        **model: arguments of `keras_albert.training.start.make_task`.
 
     Returns:
         An `AlbertTextClassifier`.
@@ -246,67 +222,10 @@ def make_classifier(
         ValueError: if the arguments contradict each other.
         OSError: if there is no such vocabulary.
     """
-    check_recipe(seed=seed)
-    keras.utils.set_random_seed(seed)
-    if vocabulary is None:
-        backbone, tokenizer = _from_preset(preset, sizes, dropout)
-    else:
-        backbone, tokenizer = _from_scratch(preset, vocabulary, sizes, dropout)
-    if max_length is None:
-        max_length = backbone.max_sequence_length
-    task = AlbertTextClassifier(
-        backbone,
-        preprocessor=AlbertTextClassifierPreprocessor(
-            tokenizer, sequence_length=max_length
-        ),
+    return make_task(
+        AlbertTextClassifier,
         num_classes=1 if labels is None else None,
         labels=labels,
         multi_label=multi_label,
+        **model,
     )
-    if lora_rank is not None:
-        task.backbone.enable_lora(lora_rank)
-    return task
-
-
-def _from_preset(preset, sizes, dropout):
-    if sizes:
-        raise ValueError(
-            "Sizes must come with a `vocabulary`, for a model from scratch. "
-            f"Received: {', '.join(sizes)} without one; name a SentencePiece "
-            "model, or leave them out."
-        )
-    preset = DEFAULT_PRESET if preset is None else preset
-    rates = {}
-    if dropout is not None:
-        rates = {"dropout": dropout, "attention_dropout": dropout}
-    return (
-        AlbertBackbone.from_preset(preset, **rates),
-        AlbertTokenizer.from_preset(preset),
-    )
-
-
-def _from_scratch(preset, vocabulary, sizes, dropout):
-    if preset is not None:
-        raise ValueError(
-            "A model must start from a `preset`, or from scratch with a "
-            f"`vocabulary`. Received both: {preset}, {vocabulary}."
-        )
-    if not os.path.isfile(vocabulary):
-        raise FileNotFoundError(
-            "The vocabulary must be the file of a SentencePiece model. "
-            f"There is no file {vocabulary}; check the path."
-        )
-    try:
-        tokenizer = AlbertTokenizer(os.fspath(vocabulary))
-    except ValueError as error:
-        raise ValueError(
-            f"The vocabulary {vocabulary} cannot be used: {error}"
-        ) from error
-    dropout = DEFAULT_DROPOUT if dropout is None else dropout
-    backbone = AlbertBackbone(
-        vocabulary_size=tokenizer.vocabulary_size(),
-        dropout=dropout,
-        attention_dropout=dropout,
-        **{**DEFAULT_SIZES, **(sizes or {})},
-    )
-    return backbone, tokenizer

@@ -2,6 +2,7 @@ import collections
 import gzip
 import itertools
 import json
+import os
 import random
 
 import pytest
@@ -81,11 +82,8 @@ def test_long_lines_and_documents(tmp_path, monkeypatch):
 def test_lines_that_are_not_utf8(tmp_path):
     counts = collections.Counter()
     content = "\ufeffOne.\n".encode() + b"caf\xe9\n" + "Zwölf. Drei.".encode()
-    assert sentences_of(content, TextFormat(), counts) == [
-        "One.",
-        "Zwölf.",
-        "Drei.",
-    ]
+    (found,) = sentences_of(content, TextFormat(), counts)
+    assert found == ["One.", "Zwölf.", "Drei."]
     assert counts == {"invalid_utf8_lines": 1}
 
 
@@ -101,18 +99,34 @@ def test_json_lines():
         b"{",
         b"[" * 100_000,
     ]
-    found = [sentences_of(row, JSONL, counts) for row in rows]
-    assert found == [["One.", "Two.", "Three."]] + [[]] * 7
+    found = [list(sentences_of(row, JSONL, counts)) for row in rows]
+    assert found == [[["One.", "Two.", "Three."]]] + [[[]]] * 7
     assert counts == {"invalid_utf8_lines": 2, "invalid_json_lines": 5}
 
 
 def test_a_sentence_a_line():
     text_format = TextFormat(sentence_per_line=True)
     content = b"One. Still one.\n  two \n"
-    assert sentences_of(content, text_format, collections.Counter()) == [
-        "One. Still one.",
-        "two",
+    found = sentences_of(content, text_format, collections.Counter())
+    assert list(found) == [["One. Still one.", "two"]]
+
+
+def test_a_long_document_in_json(tmp_path, monkeypatch):
+    """It is longer than a line of text may be, and parted as text is."""
+    monkeypatch.setattr(documents, "MAX_LINE_SIZE", 64)
+    monkeypatch.setattr(documents, "MAX_DOCUMENT_SIZE", 40)
+    lines = [f"This is line {i:03}." for i in range(20)]
+    path = tmp_path / "text.jsonl"
+    path.write_text(json.dumps({"text": "\n".join(lines)}) + "\n")
+    (row,) = documents_in(path, [70], JSONL)
+    counts = collections.Counter()
+    in_json = list(sentences_of(row, JSONL, counts))
+    assert not counts
+    path.write_text("\n".join(lines) + "\n")
+    in_text = [
+        list(*sentences_of(row, TEXT, counts)) for row in documents_in(path)
     ]
+    assert in_json == in_text and len(in_json) == 7
 
 
 def test_folders(tmp_path):
@@ -123,6 +137,19 @@ def test_folders(tmp_path):
     assert found == [str(tmp_path / "a.txt"), str(tmp_path / "b" / "c.txt")]
     with pytest.raises(FileNotFoundError, match="nowhere"):
         text_files([tmp_path / "nowhere"])
+    # Links are followed, none twice; pipes would be waited for.
+    (tmp_path / "b" / "loop").symlink_to(tmp_path)
+    (tmp_path.parent / "elsewhere").mkdir()
+    (tmp_path.parent / "elsewhere" / "d.txt").write_text("text")
+    (tmp_path / "link").symlink_to(tmp_path.parent / "elsewhere")
+    os.mkfifo(tmp_path / "pipe")
+    more = text_files([tmp_path])
+    assert more == [*found, str(tmp_path / "link" / "d.txt")]
+    with pytest.raises(ValueError, match="is a pipe"):
+        text_files([tmp_path / "pipe"])
+    (tmp_path / "link" / "broken").symlink_to("nothing")
+    with pytest.raises(FileNotFoundError, match="broken is a link to nothing"):
+        text_files([tmp_path])
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="empty"):
         text_files([tmp_path / "empty"])

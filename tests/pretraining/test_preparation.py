@@ -255,7 +255,7 @@ def test_one_document_and_documents_of_one_sentence(prepare, tmp_path):
     dataset = prepare([text], settings=PreparationSettings(dev_fraction=0))
     assert dataset.count("train", "documents") == 1
     assert dataset.report["one_segment"] == 1
-    with pytest.raises(ValueError, match="all others for dev"):
+    with pytest.raises(ValueError, match="all others are for dev"):
         prepare([text], "b", settings=PreparationSettings(dev_fraction=0.9999))
 
 

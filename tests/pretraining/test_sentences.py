@@ -44,3 +44,9 @@ def test_nothing_is_lost():
     text = "A b.C d. 12. Third!No?Yes. … end.  \t“Q.” z 。。a"
     joined = "".join(split_sentences(text))
     assert "".join(joined.split()) == "".join(text.split())
+
+
+def test_runs_of_marks_take_no_longer():
+    """A table of contents, or spam: not each mark is tried anew."""
+    text = "Chapter 1" + "." * 300_000 + "12 and so on. The end"
+    assert split_sentences(text) == [text[:-8], "The end"]

@@ -122,3 +122,18 @@ def test_scripts_without_spaces(tmp_path, words):
     assert report.character_coverage == 1
     assert report.unknown_rate == 0
     assert report.characters_per_token > 1.05
+
+
+@pytest.mark.parametrize(
+    ("word", "lost"), [("ปู่", 2), ("ปลา", 0), ("café", 0), ("й", 1)]
+)
+def test_marks_that_are_no_accents(tmp_path, word, lost):
+    """Folding drops Thai vowels and tones; the report tells."""
+    path = tmp_path / "text.txt"
+    lines = ["the old river", "under a quiet road", "winter children"] * 5
+    path.write_text("\n".join([*lines, *[word] * 9]))
+    characters = len("".join(lines)) + 9 * len(word)
+    report = train_and_report([path], 82, tmp_path / "v.spm")
+    assert report.marks_lost == pytest.approx(100 * 9 * lost / characters)
+    kept = train_and_report([path], 82, tmp_path / "v.spm", strip_accents=False)
+    assert kept.marks_lost == 0

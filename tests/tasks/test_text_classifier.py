@@ -781,3 +781,20 @@ def test_long_and_empty_texts(classifier):
     # Cut at the sequence length, both are the same text.
     assert results[0]["score"] == pytest.approx(results[2]["score"], abs=1e-6)
     assert all(np.isfinite(result["score"]) for result in results)
+
+
+def test_batches_may_be_of_any_length(make_classifier):
+    """The first ones of one length say nothing of those that follow."""
+    classifier = make_classifier(num_classes=2, compiled=True)
+    texts = ["wake me"] * 4 + ["wake me at seven"] * 2
+    classifier.fit(
+        texts,
+        [0] * 6,
+        batch_size=2,
+        verbose=0,
+        validation_data=(texts, [0] * 6),
+    )
+    outputs = classifier.predict(texts, batch_size=2, verbose=0)
+    assert outputs.shape == (6, 2)
+    np.testing.assert_allclose(outputs[0], outputs[3], atol=1e-6)
+    assert not np.allclose(outputs[0], outputs[5], atol=1e-6)

@@ -123,7 +123,7 @@ def test_logs_that_cannot_be_written(preset, tmp_path):
 def test_a_last_step_that_breaks_the_weights_stops_the_run(preset, tmp_path):
     """Its own loss is still a number."""
 
-    def evaluate(task, texts, targets, batch_size):
+    def evaluate(task, data, batch_size):
         return {"accuracy": 1.0, "loss": float("nan")}
 
     with pytest.raises(ValueError, match="dev loss must be finite"):
