@@ -186,11 +186,10 @@ class JaxCluster(Cluster):
                 )
             present = present[: devices * self.processes]
         here = len(present) // self.processes
-        if model_parallel < 1 or (here % model_parallel and
-                                  model_parallel % here):  # fmt: skip
+        if here % model_parallel and model_parallel % here:
             raise ValueError(
-                "`model_parallel` must divide the devices of a process, or "
-                f"be a multiple of them. Received: model_parallel="
+                "`model_parallel` must divide the number of a process's "
+                "devices, or be a multiple of it. Received: model_parallel="
                 f"{model_parallel}, with {here} devices in each of "
                 f"{self.processes} processes."
             )
@@ -252,8 +251,8 @@ class JaxCluster(Cluster):
             # Before JAX's own handler, which waits for the other processes.
             atexit.register(_leave)
             # What JAX raises depends on where it notices.
-            is_of_jax = isinstance(error, (RuntimeError, ValueError))
-            if is_of_jax and not _is_raised_here(error):
+            kinds = (RuntimeError, ValueError, AssertionError)
+            if isinstance(error, kinds) and not _is_raised_here(error):
                 raise RuntimeError(
                     f"Process {self.process} of {self.processes} cannot go "
                     "on. When another one has ended, its own messages tell "
@@ -344,8 +343,8 @@ def join_cluster(devices=None, model_parallel=1):
         ValueError: if environment, backend and arguments do not fit.
         RuntimeError: if the processes do not find each other.
     """
-    for name, value in (("devices", devices), ("model_parallel",
-                        model_parallel)):  # fmt: skip
+    wanted = {"devices": devices, "model_parallel": model_parallel}
+    for name, value in wanted.items():
         if value is not None and value < 1:
             raise ValueError(f"`{name}` must be at least 1. Received: {value}.")
     launch = find_launch()

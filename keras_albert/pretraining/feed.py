@@ -41,7 +41,10 @@ class Feed:
             ).as_numpy_iterator():
                 tokens = int(batch[0]["padding_mask"].sum())
                 ahead.append((Position(*map(int, position)), tokens))
-                yield batch
+                # These are views of TensorFlow's memory, some of constants of
+                # the graph that they come from. It takes arrays without
+                # copying, and would write into what it has for its own.
+                yield tf.nest.map_structure(np.copy, batch)
         except tf.errors.OpError as error:
             self.error = explain_failure(self.batches.dataset, error)
             raise self.error from error
@@ -52,15 +55,10 @@ class Feed:
         For strategies of TensorFlow, where Keras begins twice, and would
         lose what it took from an iterator the first time.
         """
-
-        def copies():
-            # TensorFlow would write into arrays that it has for its own, and
-            # some of these are constants of the graph that they come from.
-            for batch in self:
-                yield tf.nest.map_structure(np.copy, batch)
-
         batch, _ = self.batches.batches().element_spec
-        return tf.data.Dataset.from_generator(copies, output_signature=batch)
+        return tf.data.Dataset.from_generator(
+            lambda: iter(self), output_signature=batch
+        )
 
     def passed(self, count=1):
         """Notes that batches were trained on."""

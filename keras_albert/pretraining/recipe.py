@@ -103,16 +103,15 @@ def pretrain(
             (with loss scaling). Keras's default by default.
         rematerialize: bool. Whether the encoder's layers are computed again
             for the gradient in place of kept: less memory, more arithmetic.
-            On CPUs XLA undoes it.
-            On TensorFlow only without dropout.
+            On TensorFlow only without dropout. On CPUs XLA undoes it.
         jit_compile: bool. Whether XLA compiles the step. `None`: on JAX only.
             On TensorFlow it takes a minute to begin with.
         seed: int, of weights, data and dropout.
         devices: int, those of this process to train on. `None`: one; with
             several processes or a divided model all that JAX sees.
-        model_parallel: int, JAX only. Devices that share out feed-forward
-            networks and token embedding; batches are shared out among so
-            many times fewer.
+        model_parallel: int, JAX only. Devices that hold a copy of the model
+            together: its feed-forward networks and token embedding are
+            divided among them. Each copy works off a part of the batch.
         resume: bool. Whether to continue a run that was interrupted. Starts
             afresh when the folder holds none; does nothing when it is done.
         stream: text stream for the progress, stderr by default.

@@ -19,6 +19,7 @@ import pytest
 
 import keras_albert as ka
 from keras_albert.cli import main
+from keras_albert.pretraining.checkpoint import Checkpoint
 from keras_albert.pretraining.cluster import join_cluster
 
 pytestmark = pytest.mark.once
@@ -187,10 +188,17 @@ def test_processes_that_disagree_are_all_refused(two):
 
 
 def test_the_death_of_a_process_ends_the_others(two):
-    _, ((first, _, error), (second, _, _)) = two
+    folder, ((first, _, error), (second, _, _)) = two
     assert second == 9
     assert first == 2
     assert "Process 0 of 2 cannot go on" in error
+    # What was written before is whole, and nothing was written after.
+    progress = Checkpoint(str(folder / "dying")).load_progress()
+    assert [row["step"] for row in progress["history"]] == [3]
+    assert [row["step"] for row in rows(folder / "dying")] == ["3"]
+    ka.AlbertPretrainer.from_preset(folder / "dying" / "model")
+    names = {path.name for path in (folder / "dying").iterdir()}
+    assert names == {".lock", "checkpoint.npz", "history.csv", "logs", "model"}
 
 
 def test_mirrored_devices_train_as_one_does(start, tmp_path):
@@ -198,10 +206,11 @@ def test_mirrored_devices_train_as_one_does(start, tmp_path):
         start("mirrored", tmp_path, "tensorflow")
     )
     assert code == 0, error
-    assert_same_losses(tmp_path / "devices_2", tmp_path / "devices_1")
-    assert_same_losses(tmp_path / "interrupted", tmp_path / "whole")
+    assert_same_losses(tmp_path / "two_devices", tmp_path / "one_device")
+    assert_same_losses(tmp_path / "interrupted", tmp_path / "two_devices")
     assert "at most those of this process, 2" in failures["devices"]
     assert "`accumulate` must be 1" in failures["accumulate"]
+    assert "'devices': 2}, this is distribution None" in failures["resume"]
 
 
 @pytest.mark.parametrize(
