@@ -38,16 +38,18 @@ class Launch:
 def find_launch(environ=os.environ):
     """Reads who started this process, and as which.
 
-    | started by | number | index | address of process 0 |
-    |---|---|---|---|
-    | hand | `KERAS_DISTRIBUTION_NUM_PROCESSES` |
-    `KERAS_DISTRIBUTION_PROCESS_ID` | `KERAS_DISTRIBUTION_JOB_ADDRESSES` |
-    | hand | `JAX_NUM_PROCESSES` | `JAX_PROCESS_ID` |
-    `JAX_COORDINATOR_ADDRESS` |
-    | torchrun | `WORLD_SIZE` | `RANK` | `MASTER_ADDR`, `MASTER_PORT` |
-    | srun | `SLURM_NTASKS` | `SLURM_PROCID` | found by JAX |
-    | mpirun | `OMPI_COMM_WORLD_SIZE` | `OMPI_COMM_WORLD_RANK` | found by JAX,
-    or one of those above |
+    By the number of processes, the index of this one, and the address of
+    process 0:
+
+    - set by hand: `KERAS_DISTRIBUTION_NUM_PROCESSES`,
+      `KERAS_DISTRIBUTION_PROCESS_ID`, `KERAS_DISTRIBUTION_JOB_ADDRESSES`; or
+      `JAX_NUM_PROCESSES`, `JAX_PROCESS_ID`, `JAX_COORDINATOR_ADDRESS`;
+    - torchrun: `WORLD_SIZE`, `RANK`, `MASTER_ADDR` with `MASTER_PORT` + 1;
+    - srun: `SLURM_NTASKS`, `SLURM_PROCID`; JAX finds the address;
+    - mpirun: `OMPI_COMM_WORLD_SIZE`, `OMPI_COMM_WORLD_RANK`; JAX finds the
+      address where there is `OMPI_MCA_orte_hnp_uri`.
+
+    What is set by hand counts first.
 
     Args:
         environ: dictionary of environment variables.
@@ -56,7 +58,8 @@ def find_launch(environ=os.environ):
         A `Launch`; `None` where one process was started.
 
     Raises:
-        ValueError: if the variables are incomplete, or contradict each other.
+        ValueError: if variables are missing, no numbers, or contradict each
+            other.
     """
     pair = _pair(environ)
     if pair is None:
@@ -88,8 +91,9 @@ def _integer(environ, name):
     value = environ.get(name, "")
     if not value.isascii() or not value.isdecimal():
         raise ValueError(
-            f"The environment variable {name} must be a number, as those of "
-            f"all processes are set. Received: {value!r}."
+            f"The environment variable {name} must be a number from 0 on, "
+            "since others say that this is one of several processes. "
+            f"Received: {value!r}."
         )
     return int(value)
 
@@ -107,7 +111,10 @@ def _address(environ, processes):
         address = addresses[0]
     address = address or environ.get("JAX_COORDINATOR_ADDRESS")
     if not address and environ.get("MASTER_ADDR"):
-        address = f"{environ['MASTER_ADDR']}:{environ.get('MASTER_PORT', '')}"
+        port = _integer(environ, "MASTER_PORT")
+        # torchrun itself listens at its port as long as its processes run.
+        port += environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+        address = f"{environ['MASTER_ADDR']}:{port}"
     if not address:
         if any(name in environ for name in _FOUND_BY_JAX):
             return None

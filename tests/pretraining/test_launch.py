@@ -50,6 +50,17 @@ BATCH_SCRIPT = {
             },
             Launch(4, 3, "node1:29500"),
         ),
+        # torchrun holds the port that it tells.
+        (
+            {
+                "MASTER_ADDR": "node1",
+                "MASTER_PORT": "29500",
+                "WORLD_SIZE": "4",
+                "RANK": "3",
+                "TORCHELASTIC_USE_AGENT_STORE": "True",
+            },
+            Launch(4, 3, "node1:29501"),
+        ),
         (BATCH_SCRIPT, None),
         (
             {**BATCH_SCRIPT, "SLURM_STEP_NODELIST": "n[1-4]"},
