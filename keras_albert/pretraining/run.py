@@ -50,10 +50,10 @@ class PretrainingRun:
         self.cluster = cluster
         cluster.together(lambda: self._read(dataset, tokenizer))
         self.schedule = make_schedule(settings)
+        # What is divided is put together in another model, to be saved.
         self.saved_model = None
         if cluster.is_first and cluster.divides_between_processes:
             self.saved_model = self._model(tokenizer)
-            self.saved_model.compile()
         with cluster.scope():
             self.model = self._model(tokenizer)
             self._compile()
@@ -156,6 +156,7 @@ class PretrainingRun:
             self.history = progress["history"]
             positions = progress["position"]
             if isinstance(positions, dict):
+                # Of a run from before there were several readers.
                 positions = [positions]
             position = Position(**positions[self.cluster.reader])
             self._load()
@@ -296,6 +297,7 @@ class PretrainingRun:
         model = self.model
         if self.saved_model is not None:
             model = self.saved_model
+            # Those of the optimizer come after the model's.
             for variable, array in zip(model.variables, arrays, strict=False):
                 variable.assign(array)
         model.backbone.learning_rate = PRETRAINED_LEARNING_RATE
