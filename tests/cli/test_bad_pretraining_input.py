@@ -192,7 +192,7 @@ def test_preset_of_another_vocabulary(
     preset = tmp_path / "preset"
     ka.AlbertPretrainer(
         ka.AlbertBackbone(**tiny),
-        preprocessor=ka.AlbertPretrainerPreprocessor(other),
+        preprocessor=ka.AlbertPretrainerPreprocessor(other, sequence_length=16),
     ).save_to_preset(preset)
     command = ["pretrain", prepared, "--vocabulary", vocabulary, *RUN]
     line = outcome(
