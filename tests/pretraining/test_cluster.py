@@ -25,7 +25,7 @@ from keras_albert.pretraining.cluster import join_cluster
 pytestmark = pytest.mark.once
 
 PROGRAM = pathlib.Path(__file__).parent / "cluster_program.py"
-TIME_LIMIT = 600  # Seconds. Only what hangs takes that long.
+TIME_LIMIT = 1200  # Seconds. Only what hangs takes that long.
 PREFIX = "KERAS_DISTRIBUTION_"
 
 
