@@ -3,6 +3,9 @@
 import keras
 import numpy as np
 
+from keras_albert.metrics.f1 import SparseF1Score
+from keras_albert.metrics.pearson import PearsonCorrelation
+
 
 def evaluate_classifier(task, data, batch_size=32):
     """Predicts texts, similar lengths together, and scores the outputs.
@@ -61,7 +64,7 @@ def score_classifier(task, values, targets):
     """
     if task.num_classes == 1:
         return {
-            "pearson": _pearson(values[:, 0], targets),
+            "pearson": result_of(PearsonCorrelation(), values, targets),
             "rmse": float(np.sqrt(np.mean((values[:, 0] - targets) ** 2))),
         }
     if task.multi_label:
@@ -71,24 +74,28 @@ def score_classifier(task, values, targets):
             "binary_accuracy": float(np.mean(given == expected)),
             "exact_match": float(np.mean((given == expected).all(axis=-1))),
         }
-    classes = values.argmax(axis=-1)
-    occurring = np.union1d(classes, targets)
+    macro_f1 = SparseF1Score(task.num_classes, average="macro")
     return {
-        "accuracy": float(np.mean(classes == targets)),
-        "macro_f1": float(
-            np.mean([_f1(classes == c, targets == c) for c in occurring])
-        ),
+        "accuracy": float(np.mean(values.argmax(axis=-1) == targets)),
+        "macro_f1": result_of(macro_f1, values, targets),
     }
+
+
+def result_of(metric, values, targets):
+    """What a metric gives for all examples at once.
+
+    Args:
+        metric: a `keras.metrics.Metric`, without examples so far.
+        values: array, what was predicted.
+        targets: array.
+
+    Returns:
+        float.
+    """
+    metric.update_state(targets, values)
+    return float(metric.result())
 
 
 def _f1(given, expected):
     relevant = given.sum() + expected.sum()
     return float(2.0 * (given & expected).sum() / relevant) if relevant else 0.0
-
-
-def _pearson(values, targets):
-    values = values.astype("float64") - values.mean(dtype="float64")
-    targets = targets.astype("float64") - targets.mean(dtype="float64")
-    norm = np.sqrt((values**2).sum() * (targets**2).sum())
-    # A constant has no correlation; 0 says that it predicts nothing.
-    return float((values * targets).sum() / norm) if norm > 0 else 0.0
