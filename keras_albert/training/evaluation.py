@@ -7,7 +7,7 @@ from keras_albert.metrics.f1 import SparseF1Score
 from keras_albert.metrics.pearson import PearsonCorrelation
 
 
-def evaluate_classifier(task, data, batch_size=32):
+def evaluate_classifier(task, data, batch_size=32, score=None):
     """Predicts texts, similar lengths together, and scores the outputs.
 
     Args:
@@ -16,7 +16,9 @@ def evaluate_classifier(task, data, batch_size=32):
             strings as 2-tuples; and `(texts,)` int classes, `(texts,)` float
             scores for regression, or `(texts, classes)` 0 or 1 for
             multi-label.
-        batch_size: int.
+        batch_size: int; `None`: as many texts as have 2,048 tokens.
+        score: function with the arguments and the result of
+            `score_classifier`, which is the default.
 
     Returns:
         dictionary of floats. Classes: `"accuracy"`, `"macro_f1"` over the
@@ -28,7 +30,7 @@ def evaluate_classifier(task, data, batch_size=32):
     outputs = task.predict_by_length(texts, batch_size=batch_size)
     targets = np.asarray(targets)
     values = keras.ops.convert_to_numpy(task.probabilities(outputs))
-    metrics = score_classifier(task, values, targets)
+    metrics = (score or score_classifier)(task, values, targets)
     if task.num_classes == 1:
         # Keras would broadcast (texts,) against (texts, 1).
         targets = targets.reshape(-1, 1)

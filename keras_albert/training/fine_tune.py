@@ -151,7 +151,7 @@ def fine_tune(
             "keep": keep,
             "train_data": examples.fingerprint(),
             "validation_data": fingerprint(validation),
-            "architecture": _architecture(task),
+            "architecture": architecture(task),
         }
         progress = folder.load_progress() if resume else None
         if progress is not None:
@@ -232,7 +232,7 @@ def _check_settings(folder, former, settings):
             )
 
 
-def _architecture(task):
+def architecture(task):
     """Digest of what a model is made of, whatever its layers are called."""
 
     def nameless(config):
