@@ -8,9 +8,9 @@ two baselines on the same training rows, scored by the same code:
 
 - majority: the class that training rows have most often; for scores their
   mean, which has no correlation with anything (0);
-- words: TF-IDF of words and pairs of words, and
-  logistic regression, of scores ridge regression; of a pair of texts the
-  features of both, their products and absolute differences.
+- TF-IDF of words and pairs of words, and logistic regression, of scores ridge
+  regression; of a pair of texts the features of both, their products and
+  absolute differences.
 
 Prints a table in Markdown: dev metrics in points of 100, mean ± standard
 deviation over seeds. Runs that are finished are not run again.
