@@ -22,9 +22,13 @@ _OTHERS = {
     "FlattenChoices": "keras_albert.layers.heads",
     "AlbertWordPieceTokenizer": "keras_albert.preprocessing.wordpiece",
     "GroupChoices": "keras_albert.layers.heads",
+    "MatthewsCorrelation": "keras_albert.metrics.matthews",
+    "PearsonCorrelation": "keras_albert.metrics.pearson",
     "SentencePooling": "keras_albert.layers.heads",
     "WarmupLinearDecay": "keras_albert.optimizers.schedules",
     "WarmupPolynomialDecay": "keras_albert.optimizers.schedules",
+    "SparseF1Score": "keras_albert.metrics.f1",
+    "SpearmanCorrelation": "keras_albert.metrics.spearman",
 }
 
 

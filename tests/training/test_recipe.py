@@ -283,6 +283,57 @@ def test_patience_ends_a_run_and_resuming_does_not_go_on(
     assert next(scores) == 0.9
 
 
+def test_steps_end_a_run_within_an_epoch(tokenizer, tmp_path, monkeypatch):
+    """Four batches an epoch: the third one is cut off, resumed or not."""
+    options = {"steps": 10, "keep": "last"}
+    whole, expected, told = run(tokenizer, tmp_path / "whole", **options)
+    assert (expected["steps"], expected["epochs"]) == (10, 3)
+    assert "epoch 3/3" in told
+    optimizer = whole.optimizer
+    assert int(optimizer.iterations) == 10
+    # Down to the last step, where it is one part of ten of the way left.
+    rates = (tmp_path / "whole" / "history.csv").read_text().splitlines()
+    column = rates[0].split(",").index("learning_rate")
+    assert float(rates[-1].split(",")[column]) == pytest.approx(1e-2 / 9)
+    keep = RunFolder.save_state
+
+    def interrupt(self, progress, variables=()):
+        keep(self, progress, variables)
+        raise InterruptionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "save_state", interrupt)
+        with pytest.raises(InterruptionError):
+            run(tokenizer, tmp_path / "parts", **options)
+    with pytest.raises(ValueError, match="begun with steps 10, this is"):
+        run(tokenizer, tmp_path / "parts", resume=True, steps=11, keep="last")
+    resumed, _, _ = run(tokenizer, tmp_path / "parts", resume=True, **options)
+    for one, other in zip(whole.weights, resumed.weights, strict=True):
+        np.testing.assert_array_equal(
+            keras.ops.convert_to_numpy(one), keras.ops.convert_to_numpy(other)
+        )
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(("keep", "epoch"), [("best", 2), ("last", 3)])
+def test_which_model_is_kept(tokenizer, tmp_path, keep, epoch):
+    scores = iter([0.5, 0.7, 0.6])
+    kernels = []
+
+    def evaluate(task, data, batch_size):
+        kernels.append(keras.ops.convert_to_numpy(task.output_dense.kernel))
+        return {"accuracy": next(scores), "loss": 1.0}
+
+    _, metrics, _ = run(tokenizer, tmp_path, evaluate=evaluate, keep=keep)
+    assert metrics["best_epoch"] == epoch
+    assert metrics["accuracy"] == (0.7 if keep == "best" else 0.6)
+    model = ka.AlbertTextClassifier.from_preset(tmp_path / "model")
+    np.testing.assert_array_equal(
+        keras.ops.convert_to_numpy(model.output_dense.kernel),
+        kernels[epoch - 1],
+    )
+
+
 @pytest.mark.once
 def test_a_loss_that_does_not_move_is_told_of(tokenizer, tmp_path):
     """Labels that have nothing to do with the texts: nothing to learn."""
@@ -324,9 +375,11 @@ def test_when_a_loss_is_stuck():
         {"patience": 0},
         {"tokens_per_batch": 0},
         {"batch_size": -1},
+        {"steps": 0},
+        {"keep": "none"},
     ],
 )
 def test_numbers_that_cannot_be_meant(arguments):
     (name, value), *_ = arguments.items()
-    with pytest.raises(ValueError, match=f"`{name}` must be.*{name}={value}"):
+    with pytest.raises(ValueError, match=f"`{name}` must be.*{name}={value!r}"):
         check_recipe(**arguments)
