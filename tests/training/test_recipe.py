@@ -75,9 +75,9 @@ def test_batches_keep_to_the_budget_and_hold_each_text_once(budget):
         rows = np.concatenate([batch for batch, _ in plan])
         assert sorted(rows) == list(range(len(lengths)))
         for batch, length in plan:
-            assert lengths[batch].max() <= length
+            assert lengths[batch].max() == length
             if budget == "auto":
-                assert len(batch) <= 16
+                assert 4 <= len(batch) <= 16
             else:
                 assert len(batch) * length <= budget
 
@@ -98,6 +98,31 @@ def test_the_automatic_budget_has_as_many_steps_as_the_batch_size():
 
 
 @pytest.mark.once
+@pytest.mark.parametrize("examples", [3, 7, 33, 34, 49, 66, 481])
+@pytest.mark.parametrize("longest", [3, 8, 64])
+def test_no_step_of_the_automatic_budget_is_of_a_few_texts(examples, longest):
+    lengths = np.random.default_rng(examples).integers(3, longest + 1, examples)
+    batches = LengthBatches(
+        texts_of_lengths(lengths), np.zeros(examples), 32, 0, "auto"
+    )
+    sizes = [len(batch) for batch, _ in batches.plan(1)]
+    assert len(sizes) == len(batches)
+    assert sum(sizes) == examples
+    assert max(sizes) <= 64
+    assert min(sizes) >= min(16, examples)
+
+
+@pytest.mark.once
+def test_grouping_leaves_little_padding():
+    lengths = np.random.default_rng(3).integers(3, 60, 3200)
+    batches = LengthBatches(
+        texts_of_lengths(lengths), np.zeros(3200), 32, 0, "auto"
+    )
+    padded = sum(len(batch) * length for batch, length in batches.plan(0))
+    assert padded <= 1.08 * lengths.sum()
+
+
+@pytest.mark.once
 def test_short_texts_come_in_larger_batches():
     lengths = [8] * 64 + [32] * 16
     batches = LengthBatches(
@@ -110,7 +135,7 @@ def test_short_texts_come_in_larger_batches():
 @pytest.mark.once
 def test_a_budget_too_small_for_the_longest_text():
     with pytest.raises(ValueError, match="needs, 64 tokens.*Received: 50"):
-        LengthBatches(texts_of_lengths([3, 60]), np.zeros(2), 8, 0, 50)
+        LengthBatches(texts_of_lengths([3, 61]), np.zeros(2), 8, 0, 50)
 
 
 @pytest.mark.once
