@@ -48,6 +48,7 @@ def pretrain(
     learning_rate=None,
     warmup=0.05,
     mask_rate=0.15,
+    order_weight=1.0,
     dtype=None,
     rematerialize=False,
     jit_compile=None,
@@ -99,6 +100,9 @@ def pretrain(
         learning_rate: float, the highest. `None`: `default_learning_rate`.
         warmup: float, the part of all steps that the rate rises for.
         mask_rate: float, the part of tokens that is masked.
+        order_weight: float, the loss of sentence order against that of masked
+            tokens. The lesser of the two is scaled down, so that the norm
+            which gradients are clipped to means the same.
         dtype: dtype policy, such as `"mixed_bfloat16"`, `"mixed_float16"`
             (with loss scaling). Keras's default by default.
         rematerialize: bool. Whether the encoder's layers are computed again
@@ -141,6 +145,7 @@ def pretrain(
         "learning_rate": learning_rate,
         "warmup": warmup,
         "mask_rate": mask_rate,
+        "order_weight": order_weight,
         "dropout": dropout,
         "dtype": dtype,
         "rematerialize": rematerialize,
@@ -292,6 +297,11 @@ def _check(settings, cluster):
     if rate is not None and not 0.0 < rate < math.inf:
         raise ValueError(
             f"`learning_rate` must be a positive number. Received: {rate}."
+        )
+    weight = settings["order_weight"]
+    if not 0.0 < weight < math.inf:
+        raise ValueError(
+            f"`order_weight` must be a positive number. Received: {weight}."
         )
     if not 0.0 <= settings["warmup"] <= 1.0:
         raise ValueError(

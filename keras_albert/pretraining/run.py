@@ -122,6 +122,7 @@ class PretrainingRun:
 
     def _compile(self):
         mirrored, loss = self.cluster.mirrored, "auto"
+        weight = self.settings["order_weight"]
         if mirrored > 1:
             from keras_albert.pretraining.mirrored import MeanOverReplicas
 
@@ -129,6 +130,10 @@ class PretrainingRun:
         self.model.compile(
             optimizer=make_optimizer(self.settings, self.schedule, mirrored),
             loss=loss,
+            loss_weights={
+                "mlm": 1.0 / max(weight, 1.0),
+                "sop": min(weight, 1.0),
+            },
             jit_compile=self.settings["jit_compile"],
         )
         self.model.optimizer.build(self.model.trainable_variables)

@@ -256,6 +256,18 @@ def test_options(run, tmp_path, options):
     assert metrics["dtype"] == options["dtype"]
 
 
+@pytest.mark.parametrize(
+    ("weight", "masked", "order"), [(20.0, 0.05, 1.0), (0.5, 1.0, 0.5)]
+)
+def test_order_weight(run, tmp_path, weight, masked, order):
+    metrics = run(tmp_path, steps=2, checkpoint_every=2, order_weight=weight)
+    assert metrics["loss"] == pytest.approx(
+        masked * metrics["mlm_loss"] + order * metrics["sop_loss"], rel=1e-4
+    )
+    with pytest.raises(ValueError, match="order_weight"):
+        run(tmp_path / "none", order_weight=0.0)
+
+
 def test_other_ways_compute_the_same(run, tmp_path):
     """Layers computed again for the gradient; XLA."""
     ways = [{}, {"rematerialize": True}]
