@@ -13,15 +13,22 @@ import sys
 from collections.abc import Mapping
 
 # Found in saved models beside the public classes.
-_LAYERS = {
+_OTHERS = {
     "AlbertEmbeddings": "keras_albert.layers.embeddings",
     "AlbertEncoderLayer": "keras_albert.layers.encoder",
+    "AlbertLAMB": "keras_albert.optimizers.lamb",
     "AlbertMaskedLMHead": "keras_albert.layers.heads",
     "AttentionProbabilities": "keras_albert.layers.encoder",
     "FlattenChoices": "keras_albert.layers.heads",
     "AlbertWordPieceTokenizer": "keras_albert.preprocessing.wordpiece",
     "GroupChoices": "keras_albert.layers.heads",
+    "MatthewsCorrelation": "keras_albert.metrics.matthews",
+    "PearsonCorrelation": "keras_albert.metrics.pearson",
     "SentencePooling": "keras_albert.layers.heads",
+    "WarmupLinearDecay": "keras_albert.optimizers.schedules",
+    "WarmupPolynomialDecay": "keras_albert.optimizers.schedules",
+    "SparseF1Score": "keras_albert.metrics.f1",
+    "SpearmanCorrelation": "keras_albert.metrics.spearman",
 }
 
 
@@ -31,7 +38,7 @@ def register_with_keras(modules: Mapping[str, str]) -> None:
     Args:
         modules: The name of each class, and the module that it is in.
     """
-    classes = {**modules, **_LAYERS}
+    classes = {**modules, **_OTHERS}
     if "keras" in sys.modules:
         _register(classes)
     else:

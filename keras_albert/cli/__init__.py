@@ -18,6 +18,7 @@ VERBS = {
     "train": "fine-tune a model on labelled texts",
     "evaluate": "score a model on labelled texts",
     "predict": "label texts with a model",
+    "glue": "fine-tune and score a model on GLUE's tasks",
     "export": "write a model as a file for a device or server",
     "verify": "compare an exported file with its model",
     "convert": "bring a checkpoint from or to another library",
@@ -60,6 +61,8 @@ def main(argv=None):
         hint = ""
         if argv[:1] in (["train"], ["pretrain"]):
             hint = " Add --resume to the same command to continue."
+        elif argv[:1] == ["glue"]:
+            hint = " The same command continues."
         print(f"keras-albert: interrupted.{hint}", file=sys.stderr)
         return 130
     except BrokenPipeError:

@@ -36,40 +36,39 @@ def add_arguments(parser):
     add("--optimizer", choices=("adamw", "lamb"), default="adamw")
     add("--learning-rate", type=float, metavar="F", help="[by batch size]")
     add("--warmup", type=float, default=0.05, help="part of the steps [0.05]")
+    add("--order-weight", type=float, default=1.0, help="of its loss [1]")
     add("--dtype", metavar="P", help="such as mixed_bfloat16 [float32]")
     add("--rematerialize", action="store_true", help="less memory, slower")
     add("--jit-compile", action="store_true", default=None, help="by XLA")
     add("--resume", action="store_true", help="continue if interrupted")
+    several = parser.add_argument_group("several devices and hosts")
+    add = several.add_argument
+    add("--devices", type=int, metavar="N", help="of this process [1]")
+    add(
+        "--model-parallel",
+        type=int,
+        default=1,
+        metavar="N",
+        help="devices that share a model out; JAX [1]",
+    )
 
 
 def run(args):
     """Pretrains, and prints the metrics as JSON."""
     import json
 
+    from keras_albert.pretraining.launch import find_launch
     from keras_albert.pretraining.recipe import pretrain
 
-    sizes = {
-        name: getattr(args, name) for name in (*DEFAULT_SIZES, "num_groups")
-    }
+    options = dict(vars(args))
+    sizes = {name: options.pop(name) for name in (*DEFAULT_SIZES, "num_groups")}
     metrics = pretrain(
-        args.data,
-        args.vocabulary,
-        args.output,
-        preset=args.preset,
+        options.pop("data"),
+        options.pop("vocabulary"),
+        options.pop("output"),
         sizes={k: size for k, size in sizes.items() if size is not None},
-        dropout=args.dropout,
-        sequence_length=args.sequence_length,
-        batch_size=args.batch_size,
-        accumulate=args.accumulate,
-        steps=args.steps,
-        checkpoint_every=args.checkpoint_every,
-        optimizer=args.optimizer,
-        learning_rate=args.learning_rate,
-        warmup=args.warmup,
-        dtype=args.dtype,
-        rematerialize=args.rematerialize,
-        jit_compile=args.jit_compile,
-        seed=args.seed,
-        resume=args.resume,
+        **options,
     )
-    print(json.dumps(metrics, indent=1))
+    launch = find_launch()
+    if launch is None or launch.process == 0:
+        print(json.dumps(metrics, indent=1))

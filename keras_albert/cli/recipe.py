@@ -16,7 +16,6 @@ def add_recipe(parser, epochs=3, batch_size=32):
     add("--train", required=True, metavar="FILE", help="training data")
     add("--valid", required=True, metavar="FILE", help="dev data, likewise")
     add("-o", "--output", required=True, metavar="DIR", help="run folder")
-    add("--preset", metavar="P", help="name or folder [albert_tiny_en]")
     add("--epochs", type=int, default=epochs, metavar="N", help=f"[{epochs}]")
     add(
         "--batch-size",
@@ -51,10 +50,21 @@ def add_recipe(parser, epochs=3, batch_size=32):
         metavar="N",
         help="stop after N epochs without a better dev metric [never]",
     )
-    add("--max-length", type=int, metavar="N", help="tokens [the model's]")
-    add("--dropout", type=float, metavar="F", help="[the preset's, or 0.1]")
     add("--seed", type=int, default=0, metavar="N", help="[0]")
     add("--resume", action="store_true", help="continue if interrupted")
+    add_start(parser)
+
+
+def add_start(parser):
+    """Adds what a run starts from.
+
+    Args:
+        parser: an `argparse.ArgumentParser`.
+    """
+    add = parser.add_argument
+    add("--preset", metavar="P", help="name or folder [albert_tiny_en]")
+    add("--max-length", type=int, metavar="N", help="tokens [the model's]")
+    add("--dropout", type=float, metavar="F", help="[the preset's, or 0.1]")
     add("--lora-rank", type=int, metavar="N", help="train adapters only")
     scratch = parser.add_argument_group("from scratch, instead of --preset")
     scratch.add_argument("--vocabulary", metavar="SPM", help="SentencePiece")
@@ -92,15 +102,6 @@ def recipe_of(args):
             "Batches must have a number of examples (--batch-size), or of "
             "tokens (--tokens-per-batch). Received both; leave one out."
         )
-    sizes = {name: getattr(args, name) for name in DEFAULT_SIZES}
-    model = {
-        "preset": args.preset,
-        "vocabulary": args.vocabulary,
-        "sizes": {k: size for k, size in sizes.items() if size is not None},
-        "max_length": args.max_length,
-        "dropout": args.dropout,
-        "lora_rank": args.lora_rank,
-    }
     recipe = {
         "epochs": args.epochs,
         "batch_size": args.average_batch,
@@ -116,4 +117,21 @@ def recipe_of(args):
         recipe |= {"batch_size": args.batch_size, "tokens_per_batch": None}
     if args.tokens_per_batch is not None:
         recipe["tokens_per_batch"] = args.tokens_per_batch
-    return model, recipe
+    return start_of(args), recipe
+
+
+def start_of(args):
+    """The arguments of `training.start.make_task`.
+
+    Args:
+        args: the parsed arguments of `add_start`.
+    """
+    sizes = {name: getattr(args, name) for name in DEFAULT_SIZES}
+    return {
+        "preset": args.preset,
+        "vocabulary": args.vocabulary,
+        "sizes": {k: size for k, size in sizes.items() if size is not None},
+        "max_length": args.max_length,
+        "dropout": args.dropout,
+        "lora_rank": args.lora_rank,
+    }

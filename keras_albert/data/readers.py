@@ -46,6 +46,7 @@ def read_rows(
     text_column: str,
     pair_column: str | None = None,
     label_column: str | None = None,
+    broken: list[int] | None = None,
 ) -> Rows:
     """Reads texts, and their labels, from a file.
 
@@ -65,6 +66,8 @@ def read_rows(
         text_column: column of the texts.
         pair_column: column of the second texts of pairs.
         label_column: column of the labels.
+        broken: list that gets the lines of rows with other fields than the
+            header; such rows are left out. `None`: they are an error.
 
     Returns:
         A `Rows`, at least one row long.
@@ -82,7 +85,7 @@ def read_rows(
     ]
     _check_differ(columns)
     rows = Rows([], None if label_column is None else [], path, [])
-    for line, fields in _records(path, columns):
+    for line, fields in _records(path, columns, broken):
         place = f"{path}, line {line}"
         text = _text(fields[text_column], text_column, place)
         if pair_column is None:
@@ -114,7 +117,9 @@ def _check_differ(columns: Sequence[str]) -> None:
 # === Files ===
 
 
-def _records(path: str, columns: Sequence[str]) -> Iterator[_Row]:
+def _records(
+    path: str, columns: Sequence[str], broken: list[int] | None
+) -> Iterator[_Row]:
     _check_is_file(path)
     plain = path[:-3] if path.lower().endswith(".gz") else path
     extension = os.path.splitext(plain)[1].lower()
@@ -125,9 +130,9 @@ def _records(path: str, columns: Sequence[str]) -> Iterator[_Row]:
         )
     text = read_text(path)
     if extension == ".csv":
-        return _table(_csv_lines(text, path), columns, path)
+        return _table(_csv_lines(text, path), columns, path, broken)
     if extension == ".tsv":
-        return _table(_tsv_lines(text), columns, path)
+        return _table(_tsv_lines(text), columns, path, broken)
     return json_lines(text, columns, path)
 
 
@@ -217,7 +222,9 @@ def _long_fields():
         csv.field_size_limit(limit)
 
 
-def _table(lines, columns: Sequence[str], path: str) -> Iterator[_Row]:
+def _table(
+    lines, columns: Sequence[str], path: str, broken: list[int] | None
+) -> Iterator[_Row]:
     numbered = [column.isdecimal() for column in columns]
     if any(numbered):
         if not all(numbered):
@@ -240,6 +247,9 @@ def _table(lines, columns: Sequence[str], path: str) -> Iterator[_Row]:
     places = {column: header.index(column) for column in columns}
     for line, fields in lines:
         if len(fields) < len(header) or any(fields[len(header) :]):
+            if broken is not None:
+                broken.append(line)
+                continue
             raise ValueError(
                 f"{path}, line {line} must have {len(header)} fields as the "
                 f"header. It has {len(fields)}; correct or remove the row."

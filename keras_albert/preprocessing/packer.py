@@ -8,7 +8,33 @@ import numpy as np
 # The lengths that batches are padded to on backends that build a program for
 # each, so they are few; steps of a third at most keep the padding small.
 BATCH_LENGTHS = (8, 16, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 384)
+# Those by which examples are grouped where a program takes any length.
+_FINE_LENGTHS = (
+    *range(4, 64, 4),
+    *range(64, 128, 8),
+    *range(128, 256, 16),
+    *range(256, 512, 32),
+)
 _COMPILING_BACKENDS = ("jax", "openvino")
+
+
+def compiles_each_shape():
+    """Whether the backend builds a program for each shape of a batch."""
+    return keras.backend.backend() in _COMPILING_BACKENDS
+
+
+def bucket_lengths(maximum):
+    """The lengths by which the examples of a data set are grouped.
+
+    Args:
+        maximum: int, the longest that there can be.
+
+    Returns:
+        list of int, ascending, `maximum` the last: `BATCH_LENGTHS`, or finer
+        steps on backends that do not compile for each length.
+    """
+    lengths = BATCH_LENGTHS if compiles_each_shape() else _FINE_LENGTHS
+    return [*(length for length in lengths if length < maximum), maximum]
 
 
 def batch_length(tokens, maximum):
@@ -22,7 +48,7 @@ def batch_length(tokens, maximum):
         int, the smallest of `BATCH_LENGTHS` that holds it, or `maximum`.
         Backends that do not compile for each length take it as it is.
     """
-    if keras.backend.backend() not in _COMPILING_BACKENDS:
+    if not compiles_each_shape():
         return min(tokens, maximum)
     index = bisect.bisect_left(BATCH_LENGTHS, tokens)
     if index == len(BATCH_LENGTHS):
@@ -111,9 +137,7 @@ def _batch_length_in_graph(mask):
 
     maximum = mask.shape[-1]
     tokens = tf.reduce_max(tf.reduce_sum(tf.cast(mask, "int32"), axis=-1))
-    if keras.backend.backend() not in _COMPILING_BACKENDS:
+    if not compiles_each_shape():
         return tokens
-    lengths = tf.constant(
-        [length for length in BATCH_LENGTHS if length < maximum] + [maximum]
-    )
+    lengths = tf.constant(bucket_lengths(maximum))
     return lengths[tf.searchsorted(lengths, [tokens])[0]]

@@ -11,26 +11,28 @@ class SentenceOrderPairs:
 
     **What is drawn.** A document's segments (sentences or lines) are taken
     together, from the first on, or, for half of the documents, from the last
-    one backwards, until they reach a target length:
+    one backwards, as long as they fit in a target length:
     `sequence_length - 3` tokens, or, for a part of `short_rate` of all
     examples, a length drawn uniformly from 2 to one less. Such a chunk is
     divided between two of its segments, all divisions equally likely, into A
-    and B. If it exceeds the target, tokens are cut off the longer part, and
-    off both once they are equally long, each at its start and its end, as
-    many there as here by a uniform draw. Half of the pairs are swapped. The
-    row is `[CLS]` first `[SEP]` second `[SEP]`.
+    and B. Half of the pairs are swapped. The row is `[CLS]` first `[SEP]`
+    second `[SEP]`.
 
     A chunk of one segment, such as a document of one sentence, is divided
-    between any two of its tokens; if it is too long, after a window of it was
-    drawn. Chunks of fewer than two tokens are left out.
+    between any two of its tokens; if it is longer than the target, after a
+    window of it was drawn. Chunks of fewer than two tokens are left out.
 
     **Otherwise than the original.** B is never taken from another document
     (the original does that for chunks of one segment, and so teaches topics
-    in place of order). The segment that a chunk ends with is longer than
-    others, since it reaches the target: by going backwards half of the time,
-    neither lengths nor cuts tell which part was B. The target is drawn for
-    each example, not once a document, and short examples are cut down to it.
-    Everything follows from `seed`.
+    in place of order). Chunks end before the segment that does not fit, so
+    that A's last word and B's first one follow each other: the original lets
+    chunks grow beyond the target and then cuts tokens off either end of the
+    longer part, which takes away what tells the order of short rows, for a
+    few more tokens a row (docs/pretraining.md has figures). The segment that
+    a chunk begins with is longer than others, since it did not fit in the
+    chunk before: by going backwards half of the time, lengths do not tell
+    which part was B. The target is drawn for each example, not once a
+    document. Everything follows from `seed`.
 
     Args:
         tokenizer: an `AlbertTokenizer`.
@@ -136,10 +138,10 @@ class SentenceOrderPairs:
             longest,
         )
         targets = tf.minimum(targets, longest)
-        following = tf.searchsorted(
-            bounds, bounds[:-1] + targets, side="left", out_type=tf.int32
+        fitting = tf.searchsorted(
+            bounds, bounds[:-1] + targets, side="right", out_type=tf.int32
         )
-        following = tf.minimum(following, segments)
+        following = tf.maximum(fitting - 1, tf.range(segments) + 1)
 
         def step(start, count, starts):
             return (

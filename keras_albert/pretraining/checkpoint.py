@@ -31,7 +31,8 @@ class Checkpoint:
 
         Args:
             progress: dictionary for JSON.
-            variables: list of Keras variables, of model and optimizer.
+            variables: list of Keras variables, of model and optimizer, or of
+                their values.
 
         Raises:
             OSError: if it cannot be written; the former one is unharmed.
@@ -55,11 +56,14 @@ class Checkpoint:
             return None
         return json.loads(self._read()[_PROGRESS].tobytes())
 
-    def load_variables(self, variables):
-        """Gives variables the values that were saved.
+    def load_arrays(self, variables):
+        """The values that were saved.
 
         Args:
             variables: list of Keras variables, in the order of saving.
+
+        Returns:
+            list of arrays.
 
         Raises:
             ValueError: if they are others than were saved, or the file is
@@ -73,8 +77,10 @@ class Checkpoint:
                 f"this model and optimizer. It holds {len(shapes)}, or other "
                 "shapes; choose another folder."
             )
-        for index, variable in enumerate(variables):
-            variable.assign(arrays[str(index)].astype(variable.dtype))
+        return [
+            arrays[str(index)].astype(variable.dtype)
+            for index, variable in enumerate(variables)
+        ]
 
     def _read(self):
         try:

@@ -149,11 +149,15 @@ class PretrainingBatches:
         masked = self._masked(self._epoch(epoch).batch(self.batch_size))
         return masked.map(lambda batch, position: batch)
 
-    def first_examples(self, count):
+    def first_examples(self, count, part=None, parts=1):
         """The first examples of the first epoch, kept in memory.
 
         Args:
             count: int, examples at most.
+            part: int, which of equal parts of each batch is wanted. The last
+                batch is then as large as others, with rows of no weight.
+                `None`: whole batches.
+            parts: int, how many parts a batch has.
 
         Returns:
             A `tf.data.Dataset` of known size, as `one_epoch`; `None` if
@@ -167,9 +171,31 @@ class PretrainingBatches:
         if not batches:
             return None
         arrays = tf.nest.map_structure(
-            lambda *parts: np.concatenate(parts)[:count], *batches
+            lambda *arrays: np.concatenate(arrays)[:count], *batches
         )
-        return tf.data.Dataset.from_tensor_slices(arrays).batch(self.batch_size)
+        if part is not None:
+            arrays = self._part(arrays, part, parts)
+        rows = self.batch_size // parts
+        return tf.data.Dataset.from_tensor_slices(arrays).batch(rows)
+
+    def _part(self, arrays, part, parts):
+        inputs, targets, weights = arrays
+        missing = -len(weights["sop"]) % self.batch_size
+
+        def rows(array, mode):
+            padding = [(0, missing)] + [(0, 0)] * (array.ndim - 1)
+            batches = np.pad(array, padding, mode).reshape(
+                (-1, parts, self.batch_size // parts, *array.shape[1:])
+            )
+            return np.concatenate(batches[:, part])
+
+        inputs, targets = tf.nest.map_structure(
+            lambda array: rows(array, "edge"), (inputs, targets)
+        )
+        weights = tf.nest.map_structure(
+            lambda array: rows(array, "constant"), weights
+        )
+        return inputs, targets, weights
 
     def _seed(self, epoch, use):
         # The files' order is that of all processes, who share documents out.

@@ -2,6 +2,7 @@
 
 import collections
 
+import numpy as np
 import tensorflow as tf
 
 from keras_albert.pretraining.dataset import Position, explain_failure
@@ -32,16 +33,32 @@ class Feed:
         self._ahead = collections.deque()
 
     def __iter__(self):
+        # Only the last one that was begun counts.
+        ahead = self._ahead = collections.deque()
         try:
             for batch, position in self.batches.batches(
                 self.position
             ).as_numpy_iterator():
                 tokens = int(batch[0]["padding_mask"].sum())
-                self._ahead.append((Position(*map(int, position)), tokens))
-                yield batch
+                ahead.append((Position(*map(int, position)), tokens))
+                # These are views of TensorFlow's memory, some of constants of
+                # the graph that they come from. It takes arrays without
+                # copying, and would write into what it has for its own.
+                yield tf.nest.map_structure(np.copy, batch)
         except tf.errors.OpError as error:
             self.error = explain_failure(self.batches.dataset, error)
             raise self.error from error
+
+    def dataset(self):
+        """The batches as a `tf.data.Dataset`.
+
+        For strategies of TensorFlow, where Keras begins twice, and would
+        lose what it took from an iterator the first time.
+        """
+        batch, _ = self.batches.batches().element_spec
+        return tf.data.Dataset.from_generator(
+            lambda: iter(self), output_signature=batch
+        )
 
     def passed(self, count=1):
         """Notes that batches were trained on."""

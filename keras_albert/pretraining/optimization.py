@@ -41,24 +41,31 @@ def make_schedule(settings):
     )
 
 
-def make_optimizer(settings, schedule):
+def make_optimizer(settings, schedule, mirrored=1):
     """The optimizer.
 
     Args:
         settings: dictionary of the arguments of `pretrain`.
         schedule: what `make_schedule` returned.
+        mirrored: int, replicas of TensorFlow's `MirroredStrategy`.
     """
+    classes = {"lamb": AlbertLAMB, "adamw": keras.optimizers.AdamW}
+    optimizer_class = classes[settings["optimizer"]]
+    if mirrored > 1:
+        from keras_albert.pretraining.mirrored import over_replicas
+
+        optimizer_class = over_replicas(optimizer_class)
     common = {
         "learning_rate": schedule,
-        "global_clipnorm": GLOBAL_CLIPNORM,
+        "global_clipnorm": GLOBAL_CLIPNORM / mirrored,
         "gradient_accumulation_steps": (
             settings["accumulate"] if settings["accumulate"] > 1 else None
         ),
     }
     if settings["optimizer"] == "lamb":
-        optimizer = AlbertLAMB(weight_decay_rate=WEIGHT_DECAY, **common)
+        optimizer = optimizer_class(weight_decay_rate=WEIGHT_DECAY, **common)
     else:
-        optimizer = keras.optimizers.AdamW(weight_decay=WEIGHT_DECAY, **common)
+        optimizer = optimizer_class(weight_decay=WEIGHT_DECAY, **common)
         optimizer.exclude_from_weight_decay(var_names=list(NOT_ADAPTED))
     if settings["dtype"] == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)

@@ -24,6 +24,8 @@ class PretrainingProgress(keras.callbacks.Callback):
         guessing: float, the loss of a model that knows nothing.
         checkpoint: function without arguments, the step of the last
             checkpoint.
+        cluster: the run's `Cluster`. Only process 0 shows anything, and
+            stops a run in the middle of an interval.
         stream: a text stream, stderr by default. A terminal gets a bar,
             others get lines.
 
@@ -36,7 +38,14 @@ class PretrainingProgress(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, steps, batches_per_step, feed, guessing, checkpoint, stream=None
+        self,
+        steps,
+        batches_per_step,
+        feed,
+        guessing,
+        checkpoint,
+        cluster,
+        stream=None,
     ):
         super().__init__()
         self.steps = steps
@@ -45,6 +54,8 @@ class PretrainingProgress(keras.callbacks.Callback):
         self.guessing = guessing
         self.checkpoint = checkpoint
         self.stream = sys.stderr if stream is None else stream
+        self.is_first = cluster.is_first
+        self.readers = cluster.readers
         self.step = 0
         self.curve = []
         self.tokens_per_second = None
@@ -53,7 +64,7 @@ class PretrainingProgress(keras.callbacks.Callback):
     def open(self, step):
         """Starts at a step."""
         self.step = step
-        if not self.stream.isatty():
+        if not self.is_first or not self.stream.isatty():
             return
         from rich import progress
         from rich.console import Console
@@ -79,7 +90,7 @@ class PretrainingProgress(keras.callbacks.Callback):
         """Prints a line, above the bar if there is one."""
         if self._bar is not None:
             self._bar.console.print(line, highlight=False, markup=False)
-        else:
+        elif self.is_first:
             print(line, file=self.stream, flush=True)
 
     def speed(self):
@@ -110,7 +121,8 @@ class PretrainingProgress(keras.callbacks.Callback):
             return
         self.step += max(done // self.batches_per_step, 1)
         now = time.perf_counter()
-        if now - self._read_at < _SECONDS_BETWEEN_READINGS:
+        wait = _SECONDS_BETWEEN_READINGS
+        if not self.is_first or now - self._read_at < wait:
             return
         loss = self.check(logs)
         now = time.perf_counter()  # The device has caught up.
@@ -157,7 +169,9 @@ class PretrainingProgress(keras.callbacks.Callback):
         )
 
     def _measure(self, seconds):
-        rate = (self.feed.tokens - self._tokens_read) / seconds
+        # All readers' batches have equally many rows.
+        tokens = self.readers * (self.feed.tokens - self._tokens_read)
+        rate = tokens / seconds
         steps = (self.step - self._steps_read) / seconds
         if self.tokens_per_second is None:
             # The first reading holds the compilation.

@@ -1,5 +1,6 @@
 """The pretraining recipe: from prepared data to a pretrained model."""
 
+import contextlib
 import hashlib
 import json
 import math
@@ -13,6 +14,7 @@ from keras_albert.preprocessing.tokenizer import AlbertTokenizer
 from keras_albert.presets.locking import locked_folder
 from keras_albert.presets.saving import clear_leftovers
 from keras_albert.pretraining.checkpoint import CHECKPOINT_FILE, Checkpoint
+from keras_albert.pretraining.cluster import join_cluster
 from keras_albert.pretraining.encoding import read_vocabulary
 from keras_albert.pretraining.optimization import (
     OPTIMIZERS,
@@ -46,10 +48,13 @@ def pretrain(
     learning_rate=None,
     warmup=0.05,
     mask_rate=0.15,
+    order_weight=1.0,
     dtype=None,
     rematerialize=False,
     jit_compile=None,
     seed=0,
+    devices=None,
+    model_parallel=1,
     resume=False,
     stream=None,
 ):
@@ -66,6 +71,12 @@ def pretrain(
     The folder then holds `model`, the preset folder of an
     `AlbertPretrainer`; `metrics.json`; `history.csv`, a row a checkpoint;
     TensorBoard logs in `logs`; and `checkpoint.npz`, the last state.
+
+    Several processes, on one host or more, train together on JAX when their
+    launcher's environment says so (`keras_albert.pretraining.launch`): each
+    calls this function with the same arguments, reads its own part of the
+    data, and works off its part of each batch. Process 0 writes; only it
+    needs to see `output_dir`.
 
     Args:
         data: string or path, a folder of `prepare-pretraining`.
@@ -89,14 +100,22 @@ def pretrain(
         learning_rate: float, the highest. `None`: `default_learning_rate`.
         warmup: float, the part of all steps that the rate rises for.
         mask_rate: float, the part of tokens that is masked.
+        order_weight: float, the loss of sentence order against that of masked
+            tokens. The lesser of the two is scaled down, so that the norm
+            which gradients are clipped to means the same.
         dtype: dtype policy, such as `"mixed_bfloat16"`, `"mixed_float16"`
             (with loss scaling). Keras's default by default.
         rematerialize: bool. Whether the encoder's layers are computed again
             for the gradient in place of kept: less memory, more arithmetic.
-            On TensorFlow only without dropout.
+            On TensorFlow only without dropout. On CPUs XLA undoes it.
         jit_compile: bool. Whether XLA compiles the step. `None`: on JAX only.
             On TensorFlow it takes a minute to begin with.
         seed: int, of weights, data and dropout.
+        devices: int, those of this process to train on. `None`: one; with
+            several processes or a divided model all that JAX sees.
+        model_parallel: int, JAX only. Devices that hold a copy of the model
+            together: its feed-forward networks and token embedding are
+            divided among them. Each copy works off a part of the batch.
         resume: bool. Whether to continue a run that was interrupted. Starts
             afresh when the folder holds none; does nothing when it is done.
         stream: text stream for the progress, stderr by default.
@@ -106,11 +125,14 @@ def pretrain(
         history, and the run's settings and size.
 
     Raises:
-        ValueError: if arguments contradict each other, the data or the run
-            in the folder; or the loss is not finite, or diverged.
+        ValueError: if arguments contradict each other, the data, the
+            environment, other processes, or the run in the folder; or the
+            loss is not finite, or diverged.
         OSError: if data are missing, the folder cannot be written, or another
             run writes to it.
+        RuntimeError: if other processes cannot be reached, or have ended.
     """
+    cluster = join_cluster(devices, model_parallel)
     settings = {
         "backend": keras.backend.backend(),
         "seed": seed,
@@ -123,20 +145,52 @@ def pretrain(
         "learning_rate": learning_rate,
         "warmup": warmup,
         "mask_rate": mask_rate,
+        "order_weight": order_weight,
         "dropout": dropout,
-        "dtype": _policy(dtype),
+        "dtype": dtype,
         "rematerialize": rematerialize,
         "jit_compile": jit_compile,
+        "distribution": cluster.description,
         "preset": None if preset is None else os.fspath(preset),
-        "sizes": {**DEFAULT_SIZES, **(sizes or {})},
+        "sizes": sizes or {},
     }
-    if preset is not None:
-        settings["sizes"] = _sizes_of(preset, sizes, sequence_length)
-    _check(settings)
-    if jit_compile is None:
-        settings["jit_compile"] = keras.backend.backend() == "jax"
-    if learning_rate is None:
-        settings["learning_rate"] = default_learning_rate(optimizer, batch_size)
+    with cluster.failing_as_one(), contextlib.ExitStack() as stack:
+        dataset, tokenizer = cluster.together(
+            lambda: _read_inputs(data, vocabulary, settings, cluster)
+        )
+        cluster.check_same({**settings, "resume": resume})
+
+        def open_folder():
+            if not cluster.is_first:
+                return None
+            folder = stack.enter_context(locked_folder(output_dir))
+            return _open_folder(folder, settings, resume)
+
+        folder = os.path.abspath(output_dir)
+        progress, metrics = cluster.gather(cluster.together(open_folder))[0]
+        if metrics is not None:
+            return metrics
+        return PretrainingRun(
+            folder, Checkpoint(folder), dataset, tokenizer, settings, cluster
+        ).run(progress, stream)
+
+
+def _read_inputs(data, vocabulary, settings, cluster):
+    """Dataset and tokenizer; checks and completes the settings."""
+    preset = settings["preset"]
+    settings["dtype"] = _policy(settings["dtype"])
+    settings["sizes"] = (
+        {**DEFAULT_SIZES, **settings["sizes"]}
+        if preset is None
+        else _sizes_of(preset, settings["sizes"], settings["sequence_length"])
+    )
+    _check(settings, cluster)
+    if settings["jit_compile"] is None:
+        settings["jit_compile"] = settings["backend"] == "jax"
+    if settings["learning_rate"] is None:
+        settings["learning_rate"] = default_learning_rate(
+            settings["optimizer"], settings["batch_size"]
+        )
     read_vocabulary(vocabulary)  # Raises for what the tokenizer does not.
     dataset = read_dataset(data)
     tokenizer = AlbertTokenizer(os.fspath(vocabulary))
@@ -144,19 +198,21 @@ def pretrain(
     if preset is not None:
         _check_vocabulary_of(preset, tokenizer)
     settings["data"] = _fingerprint(dataset)
-    with locked_folder(output_dir) as folder:
-        checkpoint = Checkpoint(folder)
-        progress = checkpoint.load_progress() if resume else None
-        _check_folder(folder, resume, progress, settings)
-        _remove_leftovers(folder)
-        if progress is not None and _is_finished(folder, progress):
-            with open(
-                os.path.join(folder, METRICS_FILE), encoding="utf-8"
-            ) as file:
-                return json.load(file)
-        return PretrainingRun(
-            folder, checkpoint, dataset, tokenizer, settings
-        ).run(progress, stream)
+    cluster.lay_out(
+        settings["sizes"]["intermediate_dim"], tokenizer.vocabulary_size()
+    )
+    return dataset, tokenizer
+
+
+def _open_folder(folder, settings, resume):
+    """The progress of the run in it, and its metrics if it is finished."""
+    progress = Checkpoint(folder).load_progress() if resume else None
+    _check_folder(folder, resume, progress, settings)
+    _remove_leftovers(folder)
+    if progress is None or not _is_finished(folder, progress):
+        return progress, None
+    with open(os.path.join(folder, METRICS_FILE), encoding="utf-8") as file:
+        return progress, json.load(file)
 
 
 def _policy(dtype):
@@ -200,7 +256,7 @@ def _check_vocabulary_of(preset, tokenizer):
         )
 
 
-def _check(settings):
+def _check(settings, cluster):
     for name in ("steps", "batch_size", "accumulate", "checkpoint_every"):
         if settings[name] < 1:
             raise ValueError(
@@ -212,6 +268,15 @@ def _check(settings):
             f"batch_size={settings['batch_size']}, "
             f"accumulate={settings['accumulate']}."
         )
+    if settings["batch_size"] % (settings["accumulate"] * cluster.replicas):
+        raise ValueError(
+            "`batch_size` must be a multiple of `accumulate` times the number "
+            f"of parts that devices work off at once, {cluster.replicas}. "
+            f"Received: batch_size={settings['batch_size']}, "
+            f"accumulate={settings['accumulate']}."
+        )
+    if cluster.mirrored > 1:
+        _check_mirrored(settings)
     if settings["optimizer"] not in OPTIMIZERS:
         raise ValueError(
             f"`optimizer` must be one of {', '.join(OPTIMIZERS)}. Received: "
@@ -233,6 +298,11 @@ def _check(settings):
         raise ValueError(
             f"`learning_rate` must be a positive number. Received: {rate}."
         )
+    weight = settings["order_weight"]
+    if not 0.0 < weight < math.inf:
+        raise ValueError(
+            f"`order_weight` must be a positive number. Received: {weight}."
+        )
     if not 0.0 <= settings["warmup"] <= 1.0:
         raise ValueError(
             "`warmup` must lie between 0 and 1. Received: "
@@ -242,6 +312,17 @@ def _check(settings):
         raise ValueError(
             f"`seed` must lie between 0 and {_LARGEST_SEED}. Received: "
             f"{settings['seed']}."
+        )
+
+
+def _check_mirrored(settings):
+    """Raises ValueError for what TensorFlow does on one device only."""
+    if settings["accumulate"] > 1 or settings["dtype"] == "mixed_float16":
+        raise ValueError(
+            "`accumulate` must be 1, and `dtype` not mixed_float16, for "
+            "several devices on TensorFlow. Received: "
+            f"accumulate={settings['accumulate']}, "
+            f"dtype={settings['dtype']}; use one device, or JAX."
         )
 
 

@@ -37,29 +37,53 @@ class PretrainingRun:
         dataset: a `PreparedDataset`.
         tokenizer: an `AlbertTokenizer`.
         settings: dictionary of the arguments of `pretrain`.
+        cluster: a `Cluster`, what the run trains on.
     """
 
-    def __init__(self, folder, checkpoint, dataset, tokenizer, settings):
+    def __init__(
+        self, folder, checkpoint, dataset, tokenizer, settings, cluster
+    ):
         self.folder = folder
         self.checkpoint = checkpoint
         self.settings = settings
         self.dataset = dataset
+        self.cluster = cluster
+        cluster.together(lambda: self._read(dataset, tokenizer))
+        self.schedule = make_schedule(settings)
+        # What is divided is put together in another model, to be saved.
+        self.saved_model = None
+        if cluster.is_first and cluster.divides_between_processes:
+            self.saved_model = self._model(tokenizer)
+        with cluster.scope():
+            self.model = self._model(tokenizer)
+            self._compile()
+
+    def _read(self, dataset, tokenizer):
+        settings, cluster = self.settings, self.cluster
+        rows = settings["batch_size"] // settings["accumulate"]
         options = {
-            "batch_size": settings["batch_size"] // settings["accumulate"],
             "sequence_length": settings["sequence_length"],
             "mask_rate": settings["mask_rate"],
         }
         self.train = PretrainingBatches(
-            dataset, tokenizer, seed=settings["seed"], **options
+            dataset,
+            tokenizer,
+            batch_size=rows // cluster.readers,
+            seed=settings["seed"],
+            process=cluster.reader,
+            processes=cluster.readers,
+            **options,
         )
         self.train.check_not_empty()
         self.dev = None
         if dataset.splits["dev"]:
-            # The same masks for whatever seed a model was trained with.
-            dev = PretrainingBatches(dataset, tokenizer, split="dev", **options)
-            self.dev = dev.first_examples(DEV_EXAMPLES)
-        self.schedule = make_schedule(settings)
-        self.model = self._model(tokenizer)
+            # The same masks for whatever seed a model was trained with, and
+            # the same batches for however many processes.
+            dev = PretrainingBatches(
+                dataset, tokenizer, batch_size=rows, split="dev", **options
+            )
+            part = None if cluster.replicas == 1 else cluster.reader
+            self.dev = dev.first_examples(DEV_EXAMPLES, part, cluster.readers)
 
     def _model(self, tokenizer):
         settings = self.settings
@@ -93,16 +117,27 @@ class PretrainingRun:
             "compile": False,
         }
         if preset is None:
-            model = AlbertPretrainer(**parts)
-        else:
-            model = AlbertPretrainer.from_preset(preset, **parts)
-        model.compile(
-            optimizer=make_optimizer(settings, self.schedule),
-            jit_compile=settings["jit_compile"],
+            return AlbertPretrainer(**parts)
+        return AlbertPretrainer.from_preset(preset, **parts)
+
+    def _compile(self):
+        mirrored, loss = self.cluster.mirrored, "auto"
+        weight = self.settings["order_weight"]
+        if mirrored > 1:
+            from keras_albert.pretraining.mirrored import MeanOverReplicas
+
+            loss = {"mlm": MeanOverReplicas(), "sop": MeanOverReplicas()}
+        self.model.compile(
+            optimizer=make_optimizer(self.settings, self.schedule, mirrored),
+            loss=loss,
+            loss_weights={
+                "mlm": 1.0 / max(weight, 1.0),
+                "sop": min(weight, 1.0),
+            },
+            jit_compile=self.settings["jit_compile"],
         )
-        model.optimizer.build(model.trainable_variables)
-        model.seed_dropout(settings["seed"])
-        return model
+        self.model.optimizer.build(self.model.trainable_variables)
+        self.model.seed_dropout(self.settings["seed"])
 
     def _variables(self):
         return [*self.model.variables, *self.model.optimizer.variables]
@@ -117,11 +152,19 @@ class PretrainingRun:
         Returns:
             dictionary, the metrics.
         """
+        with self.cluster.scope():
+            return self._run(progress, stream)
+
+    def _run(self, progress, stream):
         self.history, position = [], Position()
         if progress is not None:
             self.history = progress["history"]
-            position = Position(**progress["position"])
-            self.checkpoint.load_variables(self._variables())
+            positions = progress["position"]
+            if isinstance(positions, dict):
+                # Of a run from before there were several readers.
+                positions = [positions]
+            position = Position(**positions[self.cluster.reader])
+            self._load()
         self.feed = Feed(self.train, position)
         guessing = math.log(self.model.backbone.vocabulary_size) + math.log(2)
         self.shown = PretrainingProgress(
@@ -130,6 +173,7 @@ class PretrainingRun:
             self.feed,
             guessing,
             self._step,
+            self.cluster,
             stream,
         )
         self.shown.open(self._step())
@@ -142,6 +186,13 @@ class PretrainingRun:
         finally:
             self.shown.close()
         return self._finish()
+
+    def _load(self):
+        def read():
+            if self.cluster.is_first:
+                return self.checkpoint.load_arrays(self._variables())
+
+        self.cluster.assign(self._variables(), self.cluster.together(read))
 
     def _step(self):
         return self.history[-1]["step"] if self.history else 0
@@ -156,12 +207,13 @@ class PretrainingRun:
             on_train_batch_begin=self._begin_batch,
             on_epoch_end=self._end_interval,
         )
+        is_mirrored = self.cluster.mirrored > 1
         try:
             # KerasHub's own `fit` takes no generators, which have no
             # preprocessing to do.
             keras.Model.fit(
                 self.model,
-                iter(self.feed),
+                self.feed.dataset() if is_mirrored else iter(self.feed),
                 initial_epoch=len(self.history),
                 epochs=intervals,
                 steps_per_epoch=steps * self.settings["accumulate"],
@@ -189,7 +241,8 @@ class PretrainingRun:
     def _end_interval(self, interval, logs):
         self.shown.check(logs)
         step = self.shown.step
-        tokens = self.feed.tokens - self._tokens
+        readers = self._readers()
+        tokens = sum(reader["tokens"] for reader in readers)
         former = self.history[-1] if self.history else {}
         self.history.append(
             {
@@ -203,6 +256,9 @@ class PretrainingRun:
                 "seconds": round(time.perf_counter() - self._began, 3),
             }
         )
+        arrays = self.cluster.arrays(self._variables())
+        if not self.cluster.is_first:
+            return
         # Before the checkpoint: a step that is done again is logged again.
         write_logs(
             _file(self.folder, LOGS_FOLDER), self.history[-1], self.shown.curve
@@ -210,14 +266,24 @@ class PretrainingRun:
         self.checkpoint.save(
             {
                 "settings": self.settings,
-                "position": vars(self.feed.position),
+                "position": [reader["position"] for reader in readers],
                 "history": self.history,
             },
-            self._variables(),
+            arrays,
         )
-        self._save_model()
+        self._save_model(arrays)
         self._write_history()
         self.shown.say(self._line(self.history[-1]))
+
+    def _readers(self):
+        """What each reader has read in this interval, and where it is."""
+        here = {
+            "reader": self.cluster.reader,
+            "position": vars(self.feed.position),
+            "tokens": self.feed.tokens - self._tokens,
+        }
+        readers = {x["reader"]: x for x in self.cluster.gather(here)}
+        return [readers[index] for index in range(self.cluster.readers)]
 
     def _line(self, row):
         parts = [
@@ -232,9 +298,15 @@ class PretrainingRun:
             )
         return "; ".join([*parts, self.shown.speed()])
 
-    def _save_model(self):
-        self.model.backbone.learning_rate = PRETRAINED_LEARNING_RATE
-        self.model.save_to_preset(_file(self.folder, MODEL_FOLDER))
+    def _save_model(self, arrays):
+        model = self.model
+        if self.saved_model is not None:
+            model = self.saved_model
+            # Those of the optimizer come after the model's.
+            for variable, array in zip(model.variables, arrays, strict=False):
+                variable.assign(array)
+        model.backbone.learning_rate = PRETRAINED_LEARNING_RATE
+        model.save_to_preset(_file(self.folder, MODEL_FOLDER))
 
     def _write_history(self):
         with _text_file(_file(self.folder, HISTORY_FILE)) as file:
@@ -244,7 +316,13 @@ class PretrainingRun:
 
     def _finish(self):
         # What was killed after its last checkpoint comes here, too.
-        self._save_model()
+        arrays = self.cluster.arrays(self._variables())
+        metrics = self._write_results(arrays) if self.cluster.is_first else None
+        # Others must not leave before, nor go on as if it had not failed.
+        return self.cluster.gather(metrics)[0]
+
+    def _write_results(self, arrays):
+        self._save_model(arrays)
         self._write_history()
         seconds = sum(row["seconds"] for row in self.history)
         tokens = self.history[-1]["tokens"]

@@ -14,6 +14,7 @@ from keras_albert.models.inference import ROLLED_BACKENDS, RolledInference
 from keras_albert.models.openvino import OpenVINOPrecisionMixin
 from keras_albert.preprocessing.packer import (
     batch_length,
+    compiles_each_shape,
     trim_masks,
     trim_padding,
 )
@@ -602,8 +603,11 @@ def _numpy_unless_symbolic(features):
 def _pad_rows(batch):
     """Fills a batch with empty rows up to a power of two.
 
-    Compiled backends then build programs for a few batch sizes only.
+    Backends that compile then build programs for a few batch sizes only; on
+    others it is left as it is.
     """
+    if not compiles_each_shape():
+        return batch
     rows = len(batch["padding_mask"])
     missing = (1 << (rows - 1).bit_length()) - rows
     return {

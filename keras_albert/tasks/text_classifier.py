@@ -5,6 +5,7 @@ import keras_nlp
 import numpy as np
 
 from keras_albert.layers.encoder import weight_initializer
+from keras_albert.metrics.pearson import PearsonCorrelation
 from keras_albert.models.backbone import AlbertBackbone, check_rates
 from keras_albert.preprocessing.text_classifier import (
     AlbertTextClassifierPreprocessor,
@@ -166,7 +167,7 @@ class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
         if self.num_classes == 1:
             return [
                 keras.metrics.RootMeanSquaredError(name="rmse"),
-                keras.metrics.PearsonCorrelation(axis=0, name="pearson"),
+                PearsonCorrelation(),
             ]
         return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
 

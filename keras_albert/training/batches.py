@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from keras_albert.preprocessing.packer import BATCH_LENGTHS, batch_length
+from keras_albert.preprocessing.packer import batch_length, bucket_lengths
 from keras_albert.training.fingerprint import fingerprint
 
 # Texts tokenized in one call: the packer's `(texts, maximum)` matrices are
@@ -100,10 +100,11 @@ def tokenize_texts(preprocessor, texts):
 class LengthBatches:
     """Epochs of shuffled batches, each of examples of similar length.
 
-    Batches are padded to one of `keras_albert.preprocessing.packer`'s few
-    lengths. What does not fill a batch of one length goes to the next longer
-    one that occurs, so that each epoch has the same number of batches. The
-    order depends on seed and epoch only.
+    Examples are grouped by `keras_albert.preprocessing.packer`'s lengths, and
+    batches padded to their longest example, or to one of these lengths where
+    the backend compiles for each. What does not fill a batch of one length
+    goes to the next longer one that occurs, so that each epoch has the same
+    number of batches. The order depends on backend, seed and epoch only.
 
     A batch has `batch_size` examples, or as many as fit a budget of tokens,
     padding counted: short texts then come in large batches, and no batch
@@ -111,7 +112,7 @@ class LengthBatches:
     `batch_size` examples of average length. So there are about as many steps
     with about as many examples as in batches of `batch_size`, and what is
     known of its learning rates holds; for the same reason a batch then has
-    at least half and at most twice as many examples.
+    at least half and at most twice as many examples, the last one, too.
 
     An example is one text. Where it is several sequences, as the choices of
     a multiple choice, a subclass gives `example_lengths`,
@@ -154,10 +155,13 @@ class LengthBatches:
         self.seed = seed
         self.examples = len(self.example_lengths)
         self._check()
-        self._lengths = [x for x in BATCH_LENGTHS if x < texts.maximum]
-        self._lengths.append(texts.maximum)
+        self._lengths = bucket_lengths(texts.maximum)
         self._bucket = np.searchsorted(self._lengths, self.example_lengths)
         self._counts = np.bincount(self._bucket, minlength=len(self._lengths))
+        self._smallest, self._largest = 1, self.examples
+        if tokens_per_batch == "auto":
+            self._smallest = math.ceil(batch_size / _LARGEST_RATIO)
+            self._largest = batch_size * _LARGEST_RATIO
         self.tokens_per_batch, self._sizes = self._batch_sizes(tokens_per_batch)
         self._steps = len(self.plan(0))
 
@@ -190,15 +194,31 @@ class LengthBatches:
             size = self._sizes[index]
             waiting = np.concatenate([waiting, order[bucket == index]])
             full = len(waiting) - len(waiting) % size
-            for start in range(0, full, size):
-                rows = waiting[start : start + size]
-                # Shorter than this bucket when only shorter ones waited.
-                batches.append((rows, self._lengths[self._bucket[rows].max()]))
+            batches += [
+                waiting[start : start + size] for start in range(0, full, size)
+            ]
             waiting = waiting[full:]
         if len(waiting):
-            longest = self.example_lengths[waiting].max()
-            batches.append((waiting, batch_length(longest, self.texts.maximum)))
-        return [batches[i] for i in generator.permutation(len(batches))]
+            batches.append(waiting)
+            self._spread_last(batches)
+        lengths = self.example_lengths
+        return [
+            (rows, batch_length(int(lengths[rows].max()), self.texts.maximum))
+            for rows in (
+                batches[i] for i in generator.permutation(len(batches))
+            )
+        ]
+
+    def _spread_last(self, batches):
+        """Gives what is too little for a batch to the one before.
+
+        In a step each example weighs the less the more there are: a few of
+        the longest ones should not weigh like all others together.
+        """
+        if len(batches) > 1 and len(batches[-1]) < self._smallest:
+            together = np.concatenate(batches[-2:])
+            parts = math.ceil(len(together) / self._largest)
+            batches[-2:] = np.array_split(together, parts)
 
     def dataset(self, epoch):
         """One epoch as a `tf.data.Dataset`.
@@ -353,19 +373,17 @@ class LengthBatches:
         if budget is None:
             return None, [self.batch_size] * len(self._lengths)
         costs = np.array(self._lengths) * self.sequences_per_example
-        smallest, largest = 1, self.examples
         if budget == "auto":
             mean = (costs * self._counts).sum() / self.examples
             budget = math.ceil(mean * self.batch_size)
-            smallest = math.ceil(self.batch_size / _LARGEST_RATIO)
-            largest = self.batch_size * _LARGEST_RATIO
         elif budget < (needed := int(costs[self._bucket.max()])):
             raise ValueError(
                 "`tokens_per_batch` must be at least what the longest "
                 f"example needs, {needed} tokens with its padding. Received: "
                 f"{budget}; raise it, or lower the maximal length."
             )
-        return budget, np.clip(budget // costs, smallest, largest).tolist()
+        sizes = np.clip(budget // costs, self._smallest, self._largest)
+        return budget, sizes.tolist()
 
 
 def text_batches(task, train, batch_size, seed, tokens_per_batch=None):

@@ -3,8 +3,11 @@
 import keras
 import numpy as np
 
+from keras_albert.metrics.f1 import SparseF1Score
+from keras_albert.metrics.pearson import PearsonCorrelation
 
-def evaluate_classifier(task, data, batch_size=32):
+
+def evaluate_classifier(task, data, batch_size=32, score=None):
     """Predicts texts, similar lengths together, and scores the outputs.
 
     Args:
@@ -13,7 +16,9 @@ def evaluate_classifier(task, data, batch_size=32):
             strings as 2-tuples; and `(texts,)` int classes, `(texts,)` float
             scores for regression, or `(texts, classes)` 0 or 1 for
             multi-label.
-        batch_size: int.
+        batch_size: int; `None`: as many texts as have 2,048 tokens.
+        score: function with the arguments and the result of
+            `score_classifier`, which is the default.
 
     Returns:
         dictionary of floats. Classes: `"accuracy"`, `"macro_f1"` over the
@@ -25,7 +30,7 @@ def evaluate_classifier(task, data, batch_size=32):
     outputs = task.predict_by_length(texts, batch_size=batch_size)
     targets = np.asarray(targets)
     values = keras.ops.convert_to_numpy(task.probabilities(outputs))
-    metrics = score_classifier(task, values, targets)
+    metrics = (score or score_classifier)(task, values, targets)
     if task.num_classes == 1:
         # Keras would broadcast (texts,) against (texts, 1).
         targets = targets.reshape(-1, 1)
@@ -61,7 +66,7 @@ def score_classifier(task, values, targets):
     """
     if task.num_classes == 1:
         return {
-            "pearson": _pearson(values[:, 0], targets),
+            "pearson": result_of(PearsonCorrelation(), values, targets),
             "rmse": float(np.sqrt(np.mean((values[:, 0] - targets) ** 2))),
         }
     if task.multi_label:
@@ -71,24 +76,28 @@ def score_classifier(task, values, targets):
             "binary_accuracy": float(np.mean(given == expected)),
             "exact_match": float(np.mean((given == expected).all(axis=-1))),
         }
-    classes = values.argmax(axis=-1)
-    occurring = np.union1d(classes, targets)
+    macro_f1 = SparseF1Score(task.num_classes, average="macro")
     return {
-        "accuracy": float(np.mean(classes == targets)),
-        "macro_f1": float(
-            np.mean([_f1(classes == c, targets == c) for c in occurring])
-        ),
+        "accuracy": float(np.mean(values.argmax(axis=-1) == targets)),
+        "macro_f1": result_of(macro_f1, values, targets),
     }
+
+
+def result_of(metric, values, targets):
+    """What a metric gives for all examples at once.
+
+    Args:
+        metric: a `keras.metrics.Metric`, without examples so far.
+        values: array, what was predicted.
+        targets: array.
+
+    Returns:
+        float.
+    """
+    metric.update_state(targets, values)
+    return float(metric.result())
 
 
 def _f1(given, expected):
     relevant = given.sum() + expected.sum()
     return float(2.0 * (given & expected).sum() / relevant) if relevant else 0.0
-
-
-def _pearson(values, targets):
-    values = values.astype("float64") - values.mean(dtype="float64")
-    targets = targets.astype("float64") - targets.mean(dtype="float64")
-    norm = np.sqrt((values**2).sum() * (targets**2).sum())
-    # A constant has no correlation; 0 says that it predicts nothing.
-    return float((values * targets).sum() / norm) if norm > 0 else 0.0

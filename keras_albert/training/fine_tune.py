@@ -23,12 +23,14 @@ def fine_tune(
     output_dir,
     *,
     epochs=3,
+    steps=None,
     batch_size=32,
     tokens_per_batch=None,
     accumulate=1,
     learning_rate=None,
     warmup=0.1,
     patience=None,
+    keep="best",
     seed=0,
     resume=False,
     monitor=None,
@@ -62,6 +64,8 @@ def fine_tune(
             itself.
         output_dir: string or path, a folder.
         epochs: int.
+        steps: int, how many batches to train on, instead of `epochs`: the
+            last epoch is then as long as is left.
         batch_size: int, examples.
         tokens_per_batch: int, the tokens that a batch may have, instead of a
             number of examples; or `"auto"`, as many as `batch_size` average
@@ -73,6 +77,8 @@ def fine_tune(
         warmup: float, the part of all steps that the rate rises for.
         patience: int, stops the run after so many epochs in a row that were
             no better than the best one; `None`: never.
+        keep: `"best"`, or `"last"`: which epoch's model is in `model`, and
+            its metrics in `metrics.json`.
         seed: int, of batch order and dropout.
         resume: bool. Whether to continue a run that was interrupted. Starts
             afresh when the folder holds none; does nothing when it is done.
@@ -91,13 +97,14 @@ def fine_tune(
         stream: text stream for the progress, stderr by default.
 
     Returns:
-        dictionary, the content of `metrics.json`: the best epoch's dev
-        metrics by name; `"best_epoch"`, `"epochs"`, `"seconds"` (training
-        and evaluation, of all sessions), `"examples_per_second"` (training
-        alone), `"learning_rate"`, `"batch_size"` (`null` with a budget that
-        is given), `"tokens_per_batch"`, `"accumulate"`, `"steps"` (batches
-        in all), `"train_rows"`, `"validation_rows"`, `"parameters"`,
-        `"seed"`, `"backend"`.
+        dictionary, the content of `metrics.json`: the dev metrics by name of
+        the epoch that is kept; its number, `"best_epoch"`; `"epochs"`,
+        `"seconds"` (training and evaluation, of all sessions),
+        `"examples_per_second"` (training alone), `"learning_rate"`,
+        `"batch_size"` (`null` with a budget that is given),
+        `"tokens_per_batch"`, `"accumulate"`, `"steps"` (batches in all),
+        `"train_rows"`, `"validation_rows"`, `"parameters"`, `"seed"`,
+        `"backend"`.
 
     Raises:
         ValueError: if the arguments are out of range or contradict the run
@@ -116,6 +123,8 @@ def fine_tune(
         tokens_per_batch,
         accumulate,
         patience,
+        steps,
+        keep,
     )
     with RunFolder(output_dir).locked() as folder:
         _check_folder(folder, resume)
@@ -126,19 +135,23 @@ def fine_tune(
             seed=seed,
             tokens_per_batch=tokens_per_batch,
         )
+        if steps is not None:
+            epochs = math.ceil(steps / len(examples))
         settings = {
             "backend": keras.backend.backend(),
             "seed": seed,
             "epochs": epochs,
+            "steps": steps,
             "batch_size": batch_size,
             "tokens_per_batch": tokens_per_batch,
             "accumulate": accumulate,
             "learning_rate": learning_rate,
             "warmup": warmup,
             "patience": patience,
+            "keep": keep,
             "train_data": examples.fingerprint(),
             "validation_data": fingerprint(validation),
-            "architecture": _architecture(task),
+            "architecture": architecture(task),
         }
         progress = folder.load_progress() if resume else None
         if progress is not None:
@@ -160,6 +173,8 @@ def check_recipe(
     tokens_per_batch=None,
     accumulate=1,
     patience=None,
+    steps=None,
+    keep="best",
 ):
     """Raises ValueError for arguments that nothing can be trained with."""
     counts = {
@@ -168,6 +183,7 @@ def check_recipe(
         "tokens_per_batch": tokens_per_batch,
         "accumulate": accumulate,
         "patience": patience,
+        "steps": steps,
     }
     for name, count in counts.items():
         optional = count is None or (name, count) == (
@@ -178,6 +194,10 @@ def check_recipe(
             raise ValueError(
                 f"`{name}` must be positive. Received: {name}={count}."
             )
+    if keep not in ("best", "last"):
+        raise ValueError(
+            f"`keep` must be 'best' or 'last'. Received: keep={keep!r}."
+        )
     # Not a number is in no interval.
     if not 0.0 < learning_rate < math.inf or not 0.0 <= warmup <= 1.0:
         raise ValueError(
@@ -201,6 +221,8 @@ def _check_folder(folder, resume):
 
 
 def _check_settings(folder, former, settings):
+    # Runs that were begun when there was no such setting.
+    former = {"keep": "best", **former}
     for name, value in settings.items():
         if former.get(name) != value:
             raise ValueError(
@@ -210,7 +232,7 @@ def _check_settings(folder, former, settings):
             )
 
 
-def _architecture(task):
+def architecture(task):
     """Digest of what a model is made of, whatever its layers are called."""
 
     def nameless(config):

@@ -39,16 +39,18 @@ class TrainingProgress(keras.callbacks.Callback):
         curve: list to which `(step, loss)` pairs are added, the mean training
             loss since the pair before.
         stream: a text stream. A terminal gets a bar, others get lines.
+        total: int, steps of the whole run; `None`: those of all epochs.
 
     Raises:
         ValueError: in training, when the loss is no longer finite.
     """
 
-    def __init__(self, epochs, steps, examples, curve, stream=None):
+    def __init__(self, epochs, steps, examples, curve, stream=None, total=None):
         super().__init__()
         self.epochs = epochs
         self.steps = steps
         self.examples = examples
+        self.total = epochs * steps if total is None else total
         self.curve = curve
         self.stream = sys.stderr if stream is None else stream
         self.epoch = 0
@@ -80,9 +82,7 @@ class TrainingProgress(keras.callbacks.Callback):
             console=Console(file=self.stream),
             transient=True,
         )
-        self._row = self._bar.add_task(
-            "", total=self.epochs * self.steps, epoch="", note=""
-        )
+        self._row = self._bar.add_task("", total=self.total, epoch="", note="")
         self._bar.update(self._row, completed=epoch * self.steps)
         self._bar.start()
 
@@ -101,7 +101,8 @@ class TrainingProgress(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         now = time.perf_counter()
         step = batch + 1
-        point = step == self.steps or step % max(self.steps // _POINTS, 1) == 0
+        is_last = step in (self.steps, self.total - self.epoch * self.steps)
+        point = is_last or step % max(self.steps // _POINTS, 1) == 0
         if not point and now - self._read_at < _SECONDS_BETWEEN_READINGS:
             return
         self._read_at = now

@@ -47,7 +47,7 @@ class Run:
         self.settings = settings
         self.monitor = monitor or default_monitor(task)
         self.evaluate = evaluate
-        total = settings["epochs"] * len(batches)
+        total = settings["steps"] or settings["epochs"] * len(batches)
         # An optimizer that accumulates counts batches, too.
         self.schedule = WarmupLinearDecay(
             settings["learning_rate"],
@@ -77,6 +77,7 @@ class Run:
             self.batches.examples,
             curve,
             stream,
+            total=self.schedule.total_steps,
         )
         shown.open(len(history))
         try:
@@ -131,9 +132,14 @@ class Run:
                     on_epoch_begin=lambda *_: keras.utils.set_random_seed(seed)
                 )
             )
+        dataset = self.batches.dataset(epoch)
+        former = epoch * len(self.batches)
+        step = min(former + len(self.batches), self.schedule.total_steps)
+        if step < former + len(self.batches):
+            dataset = dataset.take(step - former)
         began = time.perf_counter()
         logs = self.task.fit(
-            self.batches.dataset(epoch),
+            dataset,
             initial_epoch=epoch,
             epochs=epoch + 1,
             shuffle=False,  # it is; Keras would warn that it does not
@@ -148,7 +154,6 @@ class Run:
         )
         # The last step's loss was that of the weights before it.
         check_loss("dev", metrics["loss"], f"epoch {epoch + 1}", epoch)
-        step = (epoch + 1) * len(self.batches)
         return {
             "epoch": epoch + 1,
             "step": step,
@@ -165,8 +170,17 @@ class Run:
             f"epoch {row['epoch']}/{self.settings['epochs']}: "
             f"loss {row['loss']:.4f}, dev loss {row['val_loss']:.4f}, "
             f"dev {self.monitor} {row[score]:.4f}, {row['seconds']:.1f} s, "
-            f"{self.batches.examples / row['train_seconds']:.0f} examples/s"
+            f"{self._examples(row) / row['train_seconds']:.0f} examples/s"
         )
+
+    def _steps(self, row):
+        """The batches of an epoch that was trained."""
+        return row["step"] - (row["epoch"] - 1) * len(self.batches)
+
+    def _examples(self, row):
+        """The examples of an epoch that was trained, on the average."""
+        share = self._steps(row) / len(self.batches)
+        return share * self.batches.examples
 
     def _tell_of_stuck_loss(self, curve, shown):
         stuck = stuck_loss(
@@ -182,6 +196,8 @@ class Run:
             shown.say(stuck_warning(*stuck, rate))
 
     def _best(self, history):
+        if self.settings["keep"] == "last":
+            return history[-1]
         return max(history, key=lambda row: row[f"val_{self.monitor}"])
 
     def _keep(self, history, curve):
@@ -193,7 +209,7 @@ class Run:
             self.folder.file(LOGS_FOLDER),
             history[-1],
             curve,
-            len(self.batches),
+            self._steps(history[-1]),
             self.schedule,
         )
         self.folder.write_history(history)
@@ -216,12 +232,12 @@ class Run:
             "epochs": len(history),
             "seconds": round(seconds, 1),
             "examples_per_second": round(
-                len(history) * self.batches.examples / trained, 1
+                sum(map(self._examples, history)) / trained, 1
             ),
             "learning_rate": self.settings["learning_rate"],
             **self._batch_size(),
             "accumulate": self.settings["accumulate"],
-            "steps": len(history) * len(self.batches),
+            "steps": history[-1]["step"],
             "train_rows": self.batches.examples,
             "validation_rows": _rows(self.validation),
             "parameters": self.task.count_params(),

@@ -14,6 +14,7 @@ import shutil
 import numpy as np
 import pytest
 
+import keras_albert as ka
 from keras_albert.cli import main
 from keras_albert.presets.locking import locked_folder
 from keras_albert.pretraining.checkpoint import Checkpoint
@@ -178,6 +179,27 @@ def test_vocabulary_without_special_tokens(prepare, prepared, tmp_path, capsys):
     command = ["pretrain", prepared, "--vocabulary", tmp_path / "plain.spm"]
     line = outcome(capsys, [*command, "-o", tmp_path / "run", *MODEL, *RUN])
     assert "plain.spm lacks" in line and "[MASK]" in line
+
+
+def test_preset_of_another_vocabulary(
+    prepared, vocabulary, tokenizer, tiny, tmp_path, capsys
+):
+    """As many pieces, but others: they would get each other's weights."""
+    proto = tokenizer.proto.replace("▁river".encode(), "▁revir".encode())
+    other = ka.AlbertTokenizer(proto)
+    assert other.get_vocabulary() != tokenizer.get_vocabulary()
+    assert other.vocabulary_size() == tokenizer.vocabulary_size()
+    preset = tmp_path / "preset"
+    ka.AlbertPretrainer(
+        ka.AlbertBackbone(**tiny),
+        preprocessor=ka.AlbertPretrainerPreprocessor(other, sequence_length=16),
+    ).save_to_preset(preset)
+    command = ["pretrain", prepared, "--vocabulary", vocabulary, *RUN]
+    line = outcome(
+        capsys, [*command, "--preset", preset, "-o", tmp_path / "run"]
+    )
+    assert "must be that of the `preset`" in line and str(preset) in line
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("same_size", [False, True])

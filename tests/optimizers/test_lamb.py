@@ -5,6 +5,10 @@ import numpy as np
 import pytest
 
 from keras_albert.optimizers.lamb import AlbertLAMB
+from keras_albert.optimizers.schedules import (
+    WarmupLinearDecay,
+    WarmupPolynomialDecay,
+)
 
 SHAPES = {"kernel": (4, 3), "bias": (3,), "gamma": (3,), "embeddings": (5, 2)}
 
@@ -64,8 +68,6 @@ def gradients_of_step(generator):
 
 @pytest.mark.parametrize("scheduled", [False, True], ids=["constant", "decay"])
 def test_agrees_with_the_original_over_50_steps(scheduled):
-    from keras_albert.optimizers.schedules import WarmupPolynomialDecay
-
     generator = np.random.default_rng(0)
     weights, variables = make_variables(generator)
     if scheduled:
@@ -121,3 +123,35 @@ def test_config_makes_it_again():
     twin = keras.optimizers.deserialize(config)
     assert type(twin) is AlbertLAMB
     assert twin.get_config() == optimizer.get_config()
+
+
+@pytest.mark.once
+def test_a_fresh_process_loads_compiled_models(tmp_path, run_python):
+    """As it loads layers: only the package itself is imported there."""
+    schedules = (
+        WarmupPolynomialDecay(0.05, steps=40, warmup_steps=10),
+        WarmupLinearDecay(0.05, warmup_steps=10, total_steps=40),
+    )
+    expected = []
+    for index, schedule in enumerate(schedules):
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+        model.compile(AlbertLAMB(schedule), "mse", run_eagerly=True)
+        for _ in range(3):
+            model.train_on_batch(np.ones((4, 3)), np.ones((4, 2)))
+        model.save(tmp_path / f"{index}.keras")
+        velocity = keras.ops.convert_to_numpy(model.optimizer.variables[2])
+        assert velocity.min() > 0.0
+        expected += [type(schedule).__name__, str(float(schedule(3)))]
+        expected += [str(x) for x in velocity.reshape(-1).tolist()]
+    code = (
+        "import sys, keras, keras_albert\n"
+        "for path in sys.argv[1:]:\n"
+        "    optimizer = keras.models.load_model(path).optimizer\n"
+        "    schedule = optimizer._learning_rate\n"
+        "    assert type(optimizer).__name__ == 'AlbertLAMB'\n"
+        "    print(type(schedule).__name__, float(schedule(3)))\n"
+        "    velocity = keras.ops.convert_to_numpy(optimizer.variables[2])\n"
+        "    print(*velocity.reshape(-1).tolist())"
+    )
+    paths = [tmp_path / "0.keras", tmp_path / "1.keras"]
+    assert run_python(code, *paths).split() == expected

@@ -3,7 +3,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_albert.preprocessing.packer import batch_length, trim_padding
+from keras_albert.preprocessing.packer import (
+    batch_length,
+    bucket_lengths,
+    trim_padding,
+)
 
 COMPILES = keras.backend.backend() in ("jax", "openvino")
 
@@ -30,6 +34,18 @@ def test_a_length_is_at_most_the_maximum():
     assert batch_length(9, 10) == (10 if COMPILES else 9)
     assert batch_length(400, 450) == (450 if COMPILES else 400)
     assert batch_length(450, 450) == 450
+
+
+@pytest.mark.inference
+@pytest.mark.parametrize("maximum", [4, 9, 64, 450, 512, 1000])
+def test_groups_end_with_the_maximum(maximum):
+    lengths = bucket_lengths(maximum)
+    assert lengths == sorted(set(lengths))
+    assert lengths[-1] == maximum
+    if COMPILES:
+        # Else a group would have batches of several lengths.
+        padded = {batch_length(n, maximum) for n in range(1, maximum + 1)}
+        assert padded == set(lengths)
 
 
 @pytest.mark.inference

@@ -73,28 +73,48 @@ def pairs():
 def test_parts_are_consecutive_segments_of_the_document(pairs):
     for lengths, (first, second, swapped) in pairs:
         a, b = (second, first) if swapped else (first, second)
-        assert a[-1] < b[0]
-        bounds = np.cumsum(lengths)
+        assert a[-1] + 1 == b[0]
+        bounds = np.cumsum([0, *lengths])
         assert b[-1] < bounds[-1]
-        gap = b[0] - a[-1] - 1
-        if len(a) + len(b) < LENGTH - 3 and gap == 0:
-            # Nothing was cut off between: a segment ends there, or the
-            # chunk is part of a single one.
-            one = np.searchsorted(bounds, a[0], "right") == np.searchsorted(
-                bounds, b[-1], "right"
-            )
-            assert one or b[0] in bounds
+        # Whole segments, or a stretch of a single one.
+        assert np.isin([a[0], b[0], b[-1] + 1], bounds).all() or (
+            np.searchsorted(bounds, a[0], "right")
+            == np.searchsorted(bounds, b[-1], "right")
+        )
+
+
+def test_chunks_hold_all_segments_that_fit():
+    for lengths, seed in documents(60):
+        bounds = np.cumsum([0, *lengths])
+        chunks = sorted(
+            (min(first[0], second[0]), max(first[-1], second[-1]) + 1)
+            for first, second, _ in cut(lengths, seed, short_rate=0.0)
+        )
+        # From the first segment on, or from the last one backwards.
+        forwards = all(
+            bounds[np.searchsorted(bounds, end) + 1] - start > LENGTH - 3
+            for start, end in chunks
+            if end < bounds[-1]
+        )
+        backwards = all(
+            end - bounds[np.searchsorted(bounds, start) - 1] > LENGTH - 3
+            for start, end in chunks
+            if start > 0
+        )
+        assert forwards or backwards
 
 
 def test_half_are_swapped_and_a_tenth_is_short(pairs):
     swapped = sum(pair[2] for _, pair in pairs)
     assert stats.binomtest(swapped, len(pairs), 0.5).pvalue > UNLIKELY
-    # The last chunk of a document is as short as what is left.
+    # Segments of one token fill any target.
     inner = [
         len(first) + len(second)
-        for lengths, (first, second, _) in pairs
-        if max(first[-1], second[-1]) < lengths.sum() - LENGTH
-        and min(first[0], second[0]) >= LENGTH
+        for seed in range(120)
+        for first, second, _ in cut(np.ones(800), seed)
+        # The last chunk of a document is as short as what is left.
+        if min(first[0], second[0]) >= LENGTH
+        and max(first[-1], second[-1]) < 800 - LENGTH
     ]
     assert max(inner) == LENGTH - 3
     short = [length for length in inner if length < LENGTH - 3]
@@ -103,23 +123,17 @@ def test_half_are_swapped_and_a_tenth_is_short(pairs):
     assert stats.chisquare(counts).pvalue > UNLIKELY
 
 
-def test_where_a_text_is_cut_does_not_tell_the_order(pairs):
-    """Nor which part is longer, nor whether it begins with a segment."""
-    for feature in (
-        lambda lengths, part: part[0] in np.cumsum([0, *lengths]),
-        lambda lengths, part: part[-1] + 1 in np.cumsum(lengths),
-        lambda lengths, part: len(part) > (LENGTH - 3) // 2,
-    ):
-        table = np.zeros((2, 2))
-        for lengths, (first, second, swapped) in pairs:
-            bounds = np.cumsum([0, *lengths])
-            places = np.searchsorted(
-                bounds, [min(first[0], second[0]), max(first[-1], second[-1])],
-                "right",
-            )  # fmt: skip
-            if places[0] != places[1]:  # Not of a single segment.
-                table[int(swapped), int(feature(lengths, first))] += 1
-        assert stats.chi2_contingency(table).pvalue > UNLIKELY
+def test_lengths_do_not_tell_the_order(pairs):
+    table = np.zeros((2, 2))
+    for lengths, (first, second, swapped) in pairs:
+        bounds = np.cumsum([0, *lengths])
+        places = np.searchsorted(
+            bounds, [min(first[0], second[0]), max(first[-1], second[-1])],
+            "right",
+        )  # fmt: skip
+        if places[0] != places[1]:  # Not of a single segment.
+            table[int(swapped), int(len(first) > len(second))] += 1
+    assert stats.chi2_contingency(table).pvalue > UNLIKELY
 
 
 def test_short_documents_lose_no_token_but_what_cannot_be_a_pair():

@@ -12,6 +12,7 @@ from keras_albert.pretraining.dataset import (
     PretrainingBatches,
     write_masked_examples,
 )
+from keras_albert.pretraining.feed import Feed
 from keras_albert.pretraining.records import read_dataset
 
 pytestmark = pytest.mark.once
@@ -114,6 +115,34 @@ def test_each_process_reads_data_of_its_own(
         seen.append(set(ids[ids >= 100].tolist()))
     assert set.union(*seen) == set(range(100, 120))
     assert not any(a & b for a, b in itertools.combinations(seen, 2))
+
+
+def test_batches_on_their_way_can_be_written_to(make):
+    """As TensorFlow does with what it is given: no other batch changes."""
+    expected = [batch for batch, _ in read(make(), 6)]
+    feed = iter(Feed(make(), Position()))
+    for batch, unharmed in zip(feed, expected, strict=False):
+        assert_equal(batch, unharmed)
+        for array in tf.nest.flatten(batch):
+            array.fill(9)
+
+
+def test_parts_of_first_examples_make_up_the_whole(make):
+    batches = make(4, split="dev")
+    whole, one, two = (
+        list(batches.first_examples(6, *part).as_numpy_iterator())
+        for part in ((), (0, 2), (1, 2))
+    )
+    both = [
+        tf.nest.map_structure(lambda *halves: np.concatenate(halves), *parts)
+        for parts in zip(one, two, strict=True)
+    ]
+    assert_equal(both[0], whole[0])
+    # What fills up the last batch counts for nothing.
+    assert len(both[1][1]["sop"]) == 4 and len(whole[1][1]["sop"]) == 2
+    assert_equal(tf.nest.map_structure(lambda x: x[:2], both[1]), whole[1])
+    for weights in both[1][2].values():
+        assert not weights[2:].any()
 
 
 def test_static_examples_have_the_original_names(make, tmp_path):

@@ -132,6 +132,8 @@ def test_resumed_run_equals_the_uninterrupted(
     keep = Checkpoint.save
 
     def interrupt(self, progress, variables):
+        if progress["history"][-1]["step"] == 4:
+            progress = as_formerly(progress)
         keep(self, progress, variables)
         raise InterruptionError
 
@@ -145,6 +147,14 @@ def test_resumed_run_equals_the_uninterrupted(
     # Finished: nothing is trained again.
     again = run(tmp_path, resume=True)
     assert again == json.loads((tmp_path / "metrics.json").read_text())
+
+
+def as_formerly(progress):
+    """As it was written before there were presets and several readers."""
+    (position,) = progress["position"]
+    settings = dict(progress["settings"])
+    del settings["preset"], settings["distribution"]
+    return {**progress, "settings": settings, "position": position}
 
 
 @pytest.mark.once
@@ -244,6 +254,18 @@ def test_options(run, tmp_path, options):
     metrics = run(tmp_path, steps=2, checkpoint_every=2, **options)
     assert np.isfinite(metrics["loss"])
     assert metrics["dtype"] == options["dtype"]
+
+
+@pytest.mark.parametrize(
+    ("weight", "masked", "order"), [(20.0, 0.05, 1.0), (0.5, 1.0, 0.5)]
+)
+def test_order_weight(run, tmp_path, weight, masked, order):
+    metrics = run(tmp_path, steps=2, checkpoint_every=2, order_weight=weight)
+    assert metrics["loss"] == pytest.approx(
+        masked * metrics["mlm_loss"] + order * metrics["sop_loss"], rel=1e-4
+    )
+    with pytest.raises(ValueError, match="order_weight"):
+        run(tmp_path / "none", order_weight=0.0)
 
 
 def test_other_ways_compute_the_same(run, tmp_path):

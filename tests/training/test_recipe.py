@@ -75,9 +75,9 @@ def test_batches_keep_to_the_budget_and_hold_each_text_once(budget):
         rows = np.concatenate([batch for batch, _ in plan])
         assert sorted(rows) == list(range(len(lengths)))
         for batch, length in plan:
-            assert lengths[batch].max() <= length
+            assert lengths[batch].max() == length
             if budget == "auto":
-                assert len(batch) <= 16
+                assert 4 <= len(batch) <= 16
             else:
                 assert len(batch) * length <= budget
 
@@ -98,6 +98,31 @@ def test_the_automatic_budget_has_as_many_steps_as_the_batch_size():
 
 
 @pytest.mark.once
+@pytest.mark.parametrize("examples", [3, 7, 33, 34, 49, 66, 481])
+@pytest.mark.parametrize("longest", [3, 8, 64])
+def test_no_step_of_the_automatic_budget_is_of_a_few_texts(examples, longest):
+    lengths = np.random.default_rng(examples).integers(3, longest + 1, examples)
+    batches = LengthBatches(
+        texts_of_lengths(lengths), np.zeros(examples), 32, 0, "auto"
+    )
+    sizes = [len(batch) for batch, _ in batches.plan(1)]
+    assert len(sizes) == len(batches)
+    assert sum(sizes) == examples
+    assert max(sizes) <= 64
+    assert min(sizes) >= min(16, examples)
+
+
+@pytest.mark.once
+def test_grouping_leaves_little_padding():
+    lengths = np.random.default_rng(3).integers(3, 60, 3200)
+    batches = LengthBatches(
+        texts_of_lengths(lengths), np.zeros(3200), 32, 0, "auto"
+    )
+    padded = sum(len(batch) * length for batch, length in batches.plan(0))
+    assert padded <= 1.08 * lengths.sum()
+
+
+@pytest.mark.once
 def test_short_texts_come_in_larger_batches():
     lengths = [8] * 64 + [32] * 16
     batches = LengthBatches(
@@ -110,7 +135,7 @@ def test_short_texts_come_in_larger_batches():
 @pytest.mark.once
 def test_a_budget_too_small_for_the_longest_text():
     with pytest.raises(ValueError, match="needs, 64 tokens.*Received: 50"):
-        LengthBatches(texts_of_lengths([3, 60]), np.zeros(2), 8, 0, 50)
+        LengthBatches(texts_of_lengths([3, 61]), np.zeros(2), 8, 0, 50)
 
 
 @pytest.mark.once
@@ -283,6 +308,57 @@ def test_patience_ends_a_run_and_resuming_does_not_go_on(
     assert next(scores) == 0.9
 
 
+def test_steps_end_a_run_within_an_epoch(tokenizer, tmp_path, monkeypatch):
+    """Four batches an epoch: the third one is cut off, resumed or not."""
+    options = {"steps": 10, "keep": "last"}
+    whole, expected, told = run(tokenizer, tmp_path / "whole", **options)
+    assert (expected["steps"], expected["epochs"]) == (10, 3)
+    assert "epoch 3/3" in told
+    optimizer = whole.optimizer
+    assert int(optimizer.iterations) == 10
+    # Down to the last step, where it is one part of ten of the way left.
+    rates = (tmp_path / "whole" / "history.csv").read_text().splitlines()
+    column = rates[0].split(",").index("learning_rate")
+    assert float(rates[-1].split(",")[column]) == pytest.approx(1e-2 / 9)
+    keep = RunFolder.save_state
+
+    def interrupt(self, progress, variables=()):
+        keep(self, progress, variables)
+        raise InterruptionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "save_state", interrupt)
+        with pytest.raises(InterruptionError):
+            run(tokenizer, tmp_path / "parts", **options)
+    with pytest.raises(ValueError, match="begun with steps 10, this is"):
+        run(tokenizer, tmp_path / "parts", resume=True, steps=11, keep="last")
+    resumed, _, _ = run(tokenizer, tmp_path / "parts", resume=True, **options)
+    for one, other in zip(whole.weights, resumed.weights, strict=True):
+        np.testing.assert_array_equal(
+            keras.ops.convert_to_numpy(one), keras.ops.convert_to_numpy(other)
+        )
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(("keep", "epoch"), [("best", 2), ("last", 3)])
+def test_which_model_is_kept(tokenizer, tmp_path, keep, epoch):
+    scores = iter([0.5, 0.7, 0.6])
+    kernels = []
+
+    def evaluate(task, data, batch_size):
+        kernels.append(keras.ops.convert_to_numpy(task.output_dense.kernel))
+        return {"accuracy": next(scores), "loss": 1.0}
+
+    _, metrics, _ = run(tokenizer, tmp_path, evaluate=evaluate, keep=keep)
+    assert metrics["best_epoch"] == epoch
+    assert metrics["accuracy"] == (0.7 if keep == "best" else 0.6)
+    model = ka.AlbertTextClassifier.from_preset(tmp_path / "model")
+    np.testing.assert_array_equal(
+        keras.ops.convert_to_numpy(model.output_dense.kernel),
+        kernels[epoch - 1],
+    )
+
+
 @pytest.mark.once
 def test_a_loss_that_does_not_move_is_told_of(tokenizer, tmp_path):
     """Labels that have nothing to do with the texts: nothing to learn."""
@@ -324,9 +400,11 @@ def test_when_a_loss_is_stuck():
         {"patience": 0},
         {"tokens_per_batch": 0},
         {"batch_size": -1},
+        {"steps": 0},
+        {"keep": "none"},
     ],
 )
 def test_numbers_that_cannot_be_meant(arguments):
     (name, value), *_ = arguments.items()
-    with pytest.raises(ValueError, match=f"`{name}` must be.*{name}={value}"):
+    with pytest.raises(ValueError, match=f"`{name}` must be.*{name}={value!r}"):
         check_recipe(**arguments)
