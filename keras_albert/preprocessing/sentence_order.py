@@ -27,8 +27,8 @@ class SentenceOrderPairs:
     in place of order). Chunks end before the segment that does not fit, so
     that A's last word and B's first one follow each other: the original lets
     chunks grow beyond the target and then cuts tokens off either end of the
-    longer part, which takes away what tells the order of short rows, for a
-    few more tokens a row (docs/pretraining.md has figures). The segment that
+    longer part, which fills rows better and takes away where one part goes on
+    in the other. The segment that
     a chunk begins with is longer than others, since it did not fit in the
     chunk before: by going backwards half of the time, lengths do not tell
     which part was B. The target is drawn for each example, not once a

@@ -13,7 +13,7 @@ from keras_albert.training.text_classification import (
 )
 
 PRESET = "albert_tiny_en"
-RECIPE = {"epochs": 10, "batch_size": 16, "learning_rate": 1e-3}
+RECIPE = {"epochs": 15, "batch_size": 16, "learning_rate": 5e-4}
 
 
 def train_on_sample(data, output):
