@@ -153,7 +153,8 @@ def test_results_are_those_of_the_models_that_are_kept(data, finished):
                 assert of_seed == pytest.approx(value, abs=1e-4), metric
     of_cola = results["tasks"]["CoLA"]
     assert of_cola["steps"] == 50
-    assert of_cola["metrics"]["matthews"]["values"]["3"] > 0.5
+    of_scores = results["tasks"]["STS-B"]["metrics"]["pearson"]["values"]
+    assert min(of_scores.values()) > 0.3  # Something was learned.
 
 
 @pytest.mark.once
