@@ -590,6 +590,13 @@ class TaskPresetMixin(PresetMixin):
             )
         if os.path.isfile(path):
             task = read_preset_json(folder, TASK_FILE)
+            if task is None:
+                raise ValueError(
+                    f"The preset {folder!r} must hold `{TASK_FILE}` beside "
+                    f"`{TASK_WEIGHTS_FILE}`, which tells whose weights these "
+                    "are. It does not; restore it, or pass "
+                    "`load_weights=False` for random weights."
+                )
             shared = self.shared_heads.get(task["class_name"], ())
             saved = task["config"]
             if same_task and (

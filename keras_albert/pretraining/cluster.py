@@ -10,7 +10,7 @@ import traceback
 import keras
 import numpy as np
 
-from keras_albert.pretraining.launch import find_launch
+from keras_albert.pretraining.launch import find_launch, read_number
 
 # How arrays of bytes are padded, so that few sizes are compiled.
 _BLOCK = 4096
@@ -347,10 +347,11 @@ def join_cluster(devices=None, model_parallel=1):
     for name, value in wanted.items():
         if value is not None and value < 1:
             raise ValueError(f"`{name}` must be at least 1. Received: {value}.")
-    launch = find_launch()
     backend = keras.backend.backend()
+    is_joined = _is_initialized(backend)
+    launch = None if is_joined else find_launch()
     is_one = devices in (None, 1) and model_parallel == 1
-    if launch is None and is_one and not _is_initialized(backend):
+    if launch is None and is_one and not is_joined:
         return Cluster()
     if backend == "jax":
         return JaxCluster(launch, devices, model_parallel)
@@ -403,13 +404,11 @@ def _leave():
 
 
 def _initialize(launch):
-    if _is_initialized("jax"):
-        return
-    if int(os.environ.get("LOCAL_WORLD_SIZE", 1)) > 1:
+    several = os.environ.get("LOCAL_WORLD_SIZE")
+    if several and read_number(os.environ, "LOCAL_WORLD_SIZE") > 1:
         # Of torchrun. JAX itself heeds SLURM's and Open MPI's variable.
-        os.environ.setdefault(
-            "JAX_LOCAL_DEVICE_IDS", os.environ.get("LOCAL_RANK", "0")
-        )
+        here = read_number(os.environ, "LOCAL_RANK")
+        os.environ.setdefault("JAX_LOCAL_DEVICE_IDS", str(here))
     try:
         keras.distribution.initialize(
             launch.address, launch.processes, launch.process

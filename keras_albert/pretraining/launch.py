@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 
 # The number of processes and the index of this one, the first pair that is
 # set. Keras's and JAX's are set by hand; torchrun, SLURM and Open MPI set
@@ -15,8 +16,17 @@ _OF_LAUNCHERS = (
     ("SLURM_NTASKS", "SLURM_PROCID"),
     ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
 )
-# Where these are, JAX finds process 0 by itself.
-_FOUND_BY_JAX = ("SLURM_STEP_NODELIST", "OMPI_MCA_orte_hnp_uri")
+_ADDRESSES = ("KERAS_DISTRIBUTION_JOB_ADDRESSES", "JAX_COORDINATOR_ADDRESS")
+# A port, after a name, an IPv4 address or an IPv6 address in brackets.
+_ADDRESS = re.compile(r"(?:\[[^\s/\[\]]+\]|[^\s:/\[\]]+):([0-9]{1,5})")
+_LARGEST_PORT = 2**16 - 1
+_MOST_PROCESSES = 2**31 - 1  # Of JAX.
+_DIGITS = 20
+# Where all of these are, JAX finds process 0 by itself.
+_FOUND_BY_JAX = (
+    ("SLURM_JOB_ID", "SLURM_STEP_NODELIST", "SLURM_LOCALID"),
+    ("OMPI_MCA_orte_hnp_uri",),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,8 +73,14 @@ def find_launch(environ=os.environ):
     """
     pair = _pair(environ)
     if pair is None:
+        _check_no_address(environ)
         return None
-    processes, process = (_integer(environ, name) for name in pair)
+    processes, process = (read_number(environ, name) for name in pair)
+    if processes > _MOST_PROCESSES:
+        raise ValueError(
+            f"{pair[0]} must be at most {_MOST_PROCESSES}. Received: "
+            f"{processes}."
+        )
     if not 0 <= process < processes:
         raise ValueError(
             f"{pair[1]} must be from 0 to {pair[0]} - 1. Received: "
@@ -87,9 +103,30 @@ def _pair(environ):
     return None
 
 
-def _integer(environ, name):
+def _check_no_address(environ):
+    """Raises ValueError where processes that are to meet would not."""
+    for name, numbers in zip(_ADDRESSES, _OF_USERS, strict=True):
+        if environ.get(name):
+            raise ValueError(
+                f"{name} must come with {' and '.join(numbers)}, which tell "
+                "how many processes there are and which one this is. "
+                f"Received: {name}={environ[name]} alone; set them too, or "
+                "unset it for a run of one process."
+            )
+
+
+def read_number(environ, name):
+    """The number that a launcher's variable holds.
+
+    Args:
+        environ: dictionary of environment variables.
+        name: string.
+
+    Raises:
+        ValueError: if it is missing, or no number from 0 on.
+    """
     value = environ.get(name, "")
-    if not value.isascii() or not value.isdecimal():
+    if not value.isascii() or not value.isdecimal() or len(value) > _DIGITS:
         raise ValueError(
             f"The environment variable {name} must be a number from 0 on, "
             "since others say that this is one of several processes. "
@@ -111,21 +148,23 @@ def _address(environ, processes):
         address = addresses[0]
     address = address or environ.get("JAX_COORDINATOR_ADDRESS")
     if not address and environ.get("MASTER_ADDR"):
-        port = _integer(environ, "MASTER_PORT")
+        port = read_number(environ, "MASTER_PORT")
         # torchrun itself listens at its port as long as its processes run.
         port += environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
         address = f"{environ['MASTER_ADDR']}:{port}"
     if not address:
-        if any(name in environ for name in _FOUND_BY_JAX):
-            return None
+        for names in _FOUND_BY_JAX:
+            if all(environ.get(name) for name in names):
+                return None
         raise ValueError(
             "Several processes must know where to reach process 0: set "
             "KERAS_DISTRIBUTION_JOB_ADDRESSES=HOST:PORT for all of them."
         )
-    host, _, port = address.strip().rpartition(":")
-    if not host or not port.isdecimal():
+    match = _ADDRESS.fullmatch(address.strip())
+    if match is None or not 0 < int(match[1]) <= _LARGEST_PORT:
         raise ValueError(
-            "The address of process 0 must be HOST:PORT. Received: "
+            "The address of process 0 must be HOST:PORT, with a port from 1 "
+            f"to {_LARGEST_PORT}, and IPv6 addresses in brackets. Received: "
             f"{address!r}."
         )
     return address.strip()

@@ -122,7 +122,6 @@ class PretrainingRun:
 
     def _compile(self):
         mirrored, loss = self.cluster.mirrored, "auto"
-        weight = self.settings["order_weight"]
         if mirrored > 1:
             from keras_albert.pretraining.mirrored import MeanOverReplicas
 
@@ -130,14 +129,15 @@ class PretrainingRun:
         self.model.compile(
             optimizer=make_optimizer(self.settings, self.schedule, mirrored),
             loss=loss,
-            loss_weights={
-                "mlm": 1.0 / max(weight, 1.0),
-                "sop": min(weight, 1.0),
-            },
+            loss_weights=self._loss_weights(),
             jit_compile=self.settings["jit_compile"],
         )
         self.model.optimizer.build(self.model.trainable_variables)
         self.model.seed_dropout(self.settings["seed"])
+
+    def _loss_weights(self):
+        weight = self.settings["order_weight"]
+        return {"mlm": 1.0 / max(weight, 1.0), "sop": min(weight, 1.0)}
 
     def _variables(self):
         return [*self.model.variables, *self.model.optimizer.variables]
@@ -166,7 +166,10 @@ class PretrainingRun:
             position = Position(**positions[self.cluster.reader])
             self._load()
         self.feed = Feed(self.train, position)
-        guessing = math.log(self.model.backbone.vocabulary_size) + math.log(2)
+        weights = self._loss_weights()
+        guessing = weights["mlm"] * math.log(
+            self.model.backbone.vocabulary_size
+        ) + weights["sop"] * math.log(2)
         self.shown = PretrainingProgress(
             self.settings["steps"],
             self.settings["accumulate"],

@@ -96,13 +96,52 @@ def test_launchers(environment, expected):
         ({"NUM_PROCESSES": ""}, "KERAS_DISTRIBUTION_NUM_PROCESSES must be"),
         ({"NUM_PROCESSES": "0"}, "from 0 to"),
         ({"JOB_ADDRESSES": ""}, "where to reach process 0"),
-        ({"JOB_ADDRESSES": "10.0.0.1"}, "HOST:PORT. Received: '10.0.0.1'"),
+        ({"JOB_ADDRESSES": "10.0.0.1"}, "HOST:PORT.*Received: '10.0.0.1'"),
         ({"JOB_ADDRESSES": "a:1,b:2,c:3"}, "3 addresses for 2 processes"),
+        ({"JOB_ADDRESSES": "a:0"}, "port from 1 to 65535"),
+        ({"JOB_ADDRESSES": "a:65536"}, "port from 1 to 65535"),
+        ({"JOB_ADDRESSES": "http://a:80"}, "HOST:PORT"),
+        ({"JOB_ADDRESSES": "::1:80"}, "brackets"),
+        ({"NUM_PROCESSES": "9" * 5000}, "must be a number"),
+        ({"NUM_PROCESSES": "9" * 12}, "at most"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(changes, message):
     environment = dict(KERAS)
     for name, value in changes.items():
         environment[f"KERAS_DISTRIBUTION_{name}"] = value
+    with pytest.raises(ValueError, match=message):
+        find_launch(environment)
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        # Each host would train alone, and all write to one folder.
+        ({"JAX_COORDINATOR_ADDRESS": "a:1"}, "JAX_NUM_PROCESSES and JAX_PROC"),
+        ({"KERAS_DISTRIBUTION_JOB_ADDRESSES": "a:1"}, "NUM_PROCESSES and"),
+        # torchrun's own port is the last one there is.
+        (
+            {
+                "MASTER_ADDR": "a",
+                "MASTER_PORT": "65535",
+                "WORLD_SIZE": "2",
+                "RANK": "0",
+                "TORCHELASTIC_USE_AGENT_STORE": "True",
+            },
+            "port from 1 to 65535.*Received: 'a:65536'",
+        ),
+        # Without the job's number JAX does not find process 0.
+        (
+            {
+                "SLURM_NTASKS": "2",
+                "SLURM_PROCID": "0",
+                "SLURM_STEP_NODELIST": "n[1-2]",
+            },
+            "where to reach process 0",
+        ),
+    ],
+)
+def test_what_is_half_set_is_refused(environment, message):
     with pytest.raises(ValueError, match=message):
         find_launch(environment)

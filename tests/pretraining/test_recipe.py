@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -292,12 +293,21 @@ def test_other_ways_compute_the_same(run, tmp_path):
             run(tmp_path / "dropout", rematerialize=True)
 
 
-def test_a_lost_run_stops_and_keeps_its_checkpoint(run, tmp_path):
+def test_a_lost_run_stops_and_keeps_its_checkpoint(run, vocabulary, tmp_path):
     with pytest.raises(ValueError, match="finite"):
         run(tmp_path / "nan", learning_rate=1e38, warmup=0.0)
     assert not (tmp_path / "nan" / "model").exists()
     with pytest.raises(ValueError, match=r"diverged.*smaller learning rate"):
         run(tmp_path / "large", learning_rate=300.0, warmup=0.0)
+    pieces = ka.AlbertTokenizer(str(vocabulary)).vocabulary_size()
+    guessing = math.log(pieces) / 20 + math.log(2)
+    with pytest.raises(ValueError, match=f"guessing costs {guessing:.3g}"):
+        run(
+            tmp_path / "order",
+            learning_rate=300.0,
+            warmup=0.0,
+            order_weight=20.0,
+        )
 
 
 @pytest.mark.once

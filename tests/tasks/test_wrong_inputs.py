@@ -203,6 +203,7 @@ VOCABULARY = "assets/tokenizer/vocabulary.spm"
         ("config.json", change("activation", "nonsense"), "nonsense"),
         ("config.json", change("dtype", {"a": 1}), "dtype policy"),
         ("task.json", lambda p: p.write_text("[]"), "a JSON object"),
+        ("task.json", os.remove, "must hold `task.json`"),
         ("task.json", change("labels", "ab"), "list of strings"),
         ("task.json", change("num_classes", 3), "num_classes=3"),
         ("preprocessor.json", change("sequence_length", "a"), "'str'"),
