@@ -64,8 +64,9 @@ def test_multiple_choice(tmp_path):
 
 def test_pseudo_perplexity():
     before, after = load("pseudo_perplexity").main(["--epochs", "3"])
-    assert before == pytest.approx(8000, rel=0.2)  # It knows nothing yet.
-    assert after < 0.5 * before
+    # Of 8,000 pieces: the preset knows English, and then learns requests.
+    assert before < 1000
+    assert after < 0.75 * before
 
 
 def test_every_example_has_a_test_and_is_short():

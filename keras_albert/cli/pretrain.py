@@ -36,7 +36,8 @@ def add_arguments(parser):
     add("--optimizer", choices=("adamw", "lamb"), default="adamw")
     add("--learning-rate", type=float, metavar="F", help="[by batch size]")
     add("--warmup", type=float, default=0.05, help="part of the steps [0.05]")
-    add("--order-weight", type=float, default=1.0, help="of its loss [1]")
+    text = "loss of sentence order against masked tokens [1]"
+    add("--order-weight", type=float, default=1.0, metavar="F", help=text)
     add("--dtype", metavar="P", help="such as mixed_bfloat16 [float32]")
     add("--rematerialize", action="store_true", help="less memory, slower")
     add("--jit-compile", action="store_true", default=None, help="by XLA")

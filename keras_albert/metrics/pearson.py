@@ -77,13 +77,14 @@ class PearsonCorrelation(keras.metrics.Metric):
         deviations = ops.where(counts, values - means[:, None], 0.0)
         products = ops.matmul(deviations * weights, ops.transpose(deviations))
 
-        total = self.weight + weight
+        former = ops.convert_to_tensor(self.weight)
+        total = former + weight
         divisor = ops.where(total > 0, total, 1.0)
         shift = means - self.means
         self.products.assign(
             self.products
             + products
-            + shift[:, None] * shift[None] * (self.weight * weight / divisor)
+            + shift[:, None] * shift[None] * (former * weight / divisor)
         )
         self.means.assign(self.means + shift * (weight / divisor))
         self.weight.assign(total)

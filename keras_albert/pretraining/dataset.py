@@ -152,10 +152,14 @@ class PretrainingBatches:
     def first_examples(self, count, part=None, parts=1):
         """The first examples of the first epoch, kept in memory.
 
+        Where they fill a batch, what is left over for a smaller one is left
+        out: Keras weighs the loss of a batch by its rows, and parts of a
+        batch must have as many as others.
+
         Args:
             count: int, examples at most.
-            part: int, which of equal parts of each batch is wanted. The last
-                batch is then as large as others, with rows of no weight.
+            part: int, which of equal parts of each batch is wanted. A batch
+                that is not full is filled up with rows of no weight.
                 `None`: whole batches.
             parts: int, how many parts a batch has.
 
@@ -170,6 +174,8 @@ class PretrainingBatches:
             raise explain_failure(self.dataset, error) from error
         if not batches:
             return None
+        count = min(count, sum(len(weights["sop"]) for *_, weights in batches))
+        count = count - count % self.batch_size or count
         arrays = tf.nest.map_structure(
             lambda *arrays: np.concatenate(arrays)[:count], *batches
         )
