@@ -140,7 +140,7 @@ def test_parts_of_first_examples_make_up_the_whole(make, count):
     ]
     if count < 4:
         # What fills up the batch counts for nothing.
-        ((inputs, targets, weights),) = both
+        ((_, targets, weights),) = both
         assert len(targets["sop"]) == 4 and len(whole[0][1]["sop"]) == 3
         for values in weights.values():
             assert not values[3:].any()
