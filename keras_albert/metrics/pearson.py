@@ -77,14 +77,13 @@ class PearsonCorrelation(keras.metrics.Metric):
         deviations = ops.where(counts, values - means[:, None], 0.0)
         products = ops.matmul(deviations * weights, ops.transpose(deviations))
 
-        former = ops.convert_to_tensor(self.weight)
-        total = former + weight
+        total = self.weight + weight
         divisor = ops.where(total > 0, total, 1.0)
         shift = means - self.means
         self.products.assign(
             self.products
             + products
-            + shift[:, None] * shift[None] * (former * weight / divisor)
+            + shift[:, None] * shift[None] * (self.weight * weight / divisor)
         )
         self.means.assign(self.means + shift * (weight / divisor))
         self.weight.assign(total)
@@ -112,7 +111,7 @@ class PearsonCorrelation(keras.metrics.Metric):
 
     def reset_state(self):
         for variable in self.variables:
-            variable.assign(ops.zeros_like(variable))
+            variable.assign(ops.zeros(variable.shape, self.dtype))
         self.smallest.assign(ops.full((2,), float("inf"), self.dtype))
         self.largest.assign(ops.full((2,), float("-inf"), self.dtype))
 

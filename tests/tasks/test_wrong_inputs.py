@@ -203,7 +203,6 @@ VOCABULARY = "assets/tokenizer/vocabulary.spm"
         ("config.json", change("activation", "nonsense"), "nonsense"),
         ("config.json", change("dtype", {"a": 1}), "dtype policy"),
         ("task.json", lambda p: p.write_text("[]"), "a JSON object"),
-        ("task.json", os.remove, "must hold `task.json`"),
         ("task.json", change("labels", "ab"), "list of strings"),
         ("task.json", change("num_classes", 3), "num_classes=3"),
         ("preprocessor.json", change("sequence_length", "a"), "'str'"),
@@ -220,6 +219,14 @@ def test_damaged_presets(preset, tmp_path, name, damage, message):
     with pytest.raises(ValueError, match=message) as caught:
         ka.AlbertTextClassifier.from_preset(folder)
     assert str(folder) in str(caught.value)
+
+
+def test_weights_of_a_head_that_nothing_describes(preset, tmp_path):
+    folder = tmp_path / "damaged"
+    shutil.copytree(preset, folder)
+    (folder / "task.json").unlink()
+    with pytest.raises(ValueError, match=r"must hold `task\.json`"):
+        ka.AlbertTextClassifier.from_preset(folder, num_classes=2)
 
 
 def test_learning_rate_of_a_preset(preset, tmp_path):
