@@ -1,10 +1,13 @@
 """README's snippets and commands run as they stand there."""
 
+import ast
+import json
 import pathlib
 import re
 import shlex
 import shutil
 
+import keras
 import pytest
 
 import keras_albert as ka
@@ -12,6 +15,8 @@ from keras_albert.cli import main
 
 pytestmark = pytest.mark.once
 
+# What a call gives, in a comment beside or below it.
+COMMENT = re.compile(r"\s*# ([\[{].*)")
 REPOSITORY = pathlib.Path(__file__).parent.parent
 PRETRAINING = ("train-vocab", "prepare-pretraining", "pretrain")
 
@@ -35,12 +40,22 @@ def readme_folder(tmp_path_factory):
 
 def test_python_snippets_run(readme_folder, monkeypatch):
     monkeypatch.chdir(readme_folder)
-    namespace = {}
-    assert blocks("python")
+    keras.utils.set_random_seed(0)
+    namespace, compared = {}, 0
     for block in blocks("python"):
-        exec(compile(block, "README.md", "exec"), namespace)
-    result = namespace["classifier"].classify("Is there going to be snow?")
-    assert set(result) == {"label", "score"}
+        for statement in ast.parse(block).body:
+            code = ast.get_source_segment(block, statement)
+            if not isinstance(statement, ast.Expr):
+                exec(code, namespace)
+                continue
+            result = eval(code, namespace)
+            shown = COMMENT.match("".join(block.partition(code)[2:]))
+            if shown:
+                # "…" stands for what is left out.
+                pattern = re.escape(shown[1]).replace("…", ".*")
+                assert re.match(pattern, json.dumps(result)), (code, result)
+                compared += 1
+    assert compared >= 6
     assert (readme_folder / "runs/readme/model.tflite").is_file()
 
 

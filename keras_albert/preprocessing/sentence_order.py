@@ -28,11 +28,10 @@ class SentenceOrderPairs:
     that A's last word and B's first one follow each other: the original lets
     chunks grow beyond the target and then cuts tokens off either end of the
     longer part, which fills rows better and takes away where one part goes on
-    in the other. The segment that
-    a chunk begins with is longer than others, since it did not fit in the
-    chunk before: by going backwards half of the time, lengths do not tell
-    which part was B. The target is drawn for each example, not once a
-    document. Everything follows from `seed`.
+    in the other. The segment that a chunk begins with is longer than others,
+    since it did not fit in the chunk before: by going backwards half of the
+    time, lengths do not tell which part was B. The target is drawn for each
+    example, not once a document. Everything follows from `seed`.
 
     Args:
         tokenizer: an `AlbertTokenizer`.

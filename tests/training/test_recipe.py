@@ -15,7 +15,6 @@ from keras_albert.training.batches import (
 )
 from keras_albert.training.fine_tune import check_recipe, fine_tune
 from keras_albert.training.fingerprint import fingerprint
-from keras_albert.training.run_folder import RunFolder
 from keras_albert.training.stuck import stuck_loss
 from keras_albert.training.text_classification import (
     TextFiles,
@@ -25,10 +24,6 @@ from keras_albert.training.text_classification import (
 TEXTS = ["wake me up", "will it rain", "snooze please", "how warm is it"] * 4
 TARGETS = np.array([0, 1, 0, 1] * 4, "int32")
 DATA = (TEXTS, TARGETS)
-
-
-class InterruptionError(Exception):
-    pass
 
 
 def make(tokenizer):
@@ -231,28 +226,16 @@ def run(tokenizer, folder, **kwargs):
 
 
 def test_accumulating_runs_resume_to_the_same_weights(
-    tokenizer, tmp_path, monkeypatch
+    tokenizer, tmp_path, interrupt, assert_same_weights
 ):
     """Three batches a step, four an epoch: a step goes over the epoch's end."""
     options = {"accumulate": 3, "tokens_per_batch": "auto"}
     whole, expected, _ = run(tokenizer, tmp_path / "whole", **options)
     assert expected["accumulate"] == 3
     assert expected["steps"] == 12
-    keep = RunFolder.save_state
-
-    def interrupt(self, progress, variables=()):
-        keep(self, progress, variables)
-        raise InterruptionError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(RunFolder, "save_state", interrupt)
-        with pytest.raises(InterruptionError):
-            run(tokenizer, tmp_path / "parts", **options)
+    interrupt(lambda: run(tokenizer, tmp_path / "parts", **options))
     resumed, _, _ = run(tokenizer, tmp_path / "parts", resume=True, **options)
-    for one, other in zip(whole.weights, resumed.weights, strict=True):
-        np.testing.assert_array_equal(
-            keras.ops.convert_to_numpy(one), keras.ops.convert_to_numpy(other)
-        )
+    assert_same_weights(resumed, whole)
 
 
 @pytest.mark.once
@@ -285,7 +268,7 @@ def test_accumulated_batches_make_the_step_of_a_large_one(tokenizer, tmp_path):
 
 @pytest.mark.once
 def test_patience_ends_a_run_and_resuming_does_not_go_on(
-    tokenizer, tmp_path, monkeypatch
+    tokenizer, tmp_path, interrupt
 ):
     scores = iter([0.5, 0.7, 0.6, 0.7, 0.9])
 
@@ -293,14 +276,9 @@ def test_patience_ends_a_run_and_resuming_does_not_go_on(
         return {"accuracy": next(scores), "loss": 1.0}
 
     options = {"evaluate": evaluate, "patience": 2, "epochs": 9}
-    with monkeypatch.context() as patch:
-
-        def interrupt(self, metrics):
-            raise InterruptionError
-
-        patch.setattr(RunFolder, "write_metrics", interrupt)
-        with pytest.raises(InterruptionError):
-            run(tokenizer, tmp_path, **options)
+    # Without metrics it is not finished.
+    interrupt(lambda: run(tokenizer, tmp_path, **options), "write_metrics")
+    (tmp_path / "metrics.json").unlink()
     _, metrics, told = run(tokenizer, tmp_path, resume=True, **options)
     assert (metrics["epochs"], metrics["best_epoch"]) == (4, 2)
     assert metrics["accuracy"] == 0.7
@@ -308,7 +286,9 @@ def test_patience_ends_a_run_and_resuming_does_not_go_on(
     assert next(scores) == 0.9
 
 
-def test_steps_end_a_run_within_an_epoch(tokenizer, tmp_path, monkeypatch):
+def test_steps_end_a_run_within_an_epoch(
+    tokenizer, tmp_path, interrupt, assert_same_weights
+):
     """Four batches an epoch: the third one is cut off, resumed or not."""
     options = {"steps": 10, "keep": "last"}
     whole, expected, told = run(tokenizer, tmp_path / "whole", **options)
@@ -320,23 +300,11 @@ def test_steps_end_a_run_within_an_epoch(tokenizer, tmp_path, monkeypatch):
     rates = (tmp_path / "whole" / "history.csv").read_text().splitlines()
     column = rates[0].split(",").index("learning_rate")
     assert float(rates[-1].split(",")[column]) == pytest.approx(1e-2 / 9)
-    keep = RunFolder.save_state
-
-    def interrupt(self, progress, variables=()):
-        keep(self, progress, variables)
-        raise InterruptionError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(RunFolder, "save_state", interrupt)
-        with pytest.raises(InterruptionError):
-            run(tokenizer, tmp_path / "parts", **options)
+    interrupt(lambda: run(tokenizer, tmp_path / "parts", **options))
     with pytest.raises(ValueError, match="begun with steps 10, this is"):
         run(tokenizer, tmp_path / "parts", resume=True, steps=11, keep="last")
     resumed, _, _ = run(tokenizer, tmp_path / "parts", resume=True, **options)
-    for one, other in zip(whole.weights, resumed.weights, strict=True):
-        np.testing.assert_array_equal(
-            keras.ops.convert_to_numpy(one), keras.ops.convert_to_numpy(other)
-        )
+    assert_same_weights(resumed, whole)
 
 
 @pytest.mark.once

@@ -20,10 +20,6 @@ TARGETS = np.array([0] * 4 + [1] * 4 + [0] * 4 + [1] * 4, "int32")
 DATA = (TEXTS, TARGETS)
 
 
-class InterruptionError(Exception):
-    pass
-
-
 @pytest.fixture(scope="module")
 def preset(tmp_path_factory):
     folder = tmp_path_factory.mktemp("preset") / "start"
@@ -46,25 +42,14 @@ def train(preset, folder, **kwargs):
     return task, metrics
 
 
-def test_resumed_run_equals_the_uninterrupted(preset, tmp_path, monkeypatch):
+def test_resumed_run_equals_the_uninterrupted(
+    preset, tmp_path, interrupt, assert_same_weights
+):
     whole, expected = train(preset, tmp_path / "whole")
-
-    keep = RunFolder.save_state
-
-    def interrupt_after_the_first_epoch(self, progress, variables=()):
-        keep(self, progress, variables)
-        raise InterruptionError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(RunFolder, "save_state", interrupt_after_the_first_epoch)
-        with pytest.raises(InterruptionError):
-            train(preset, tmp_path / "parts")
+    interrupt(lambda: train(preset, tmp_path / "parts"))
     resumed, metrics = train(preset, tmp_path / "parts", resume=True)
 
-    for one, other in zip(whole.weights, resumed.weights, strict=True):
-        np.testing.assert_array_equal(
-            keras.ops.convert_to_numpy(one), keras.ops.convert_to_numpy(other)
-        )
+    assert_same_weights(resumed, whole)
     timed = ("seconds", "examples_per_second")
     for name in set(expected) - set(timed):
         assert metrics[name] == expected[name], name
