@@ -6,7 +6,7 @@ import sys
 from keras_albert.cli.common import add_columns
 
 EXAMPLE = """keras-albert inspect train.csv dev.csv test.csv \\
-      --text-column text --label-column label --max-length 64 --picture data.png"""
+      --text-column text --label-column label --picture data.png"""
 
 
 def add_arguments(parser):
@@ -32,8 +32,7 @@ def add_arguments(parser):
         type=float,
         default=0.8,
         metavar="F",
-        help="of near-duplicates, 0.6 to 1: shared sequences of 5 characters "
-        "over all [0.8]",
+        help="of near-duplicates, from 0.6 to 1 [0.8]",
     )
     add(
         "--examples",

@@ -28,7 +28,9 @@ _MARGIN = 0.15
 _NEIGHBOURS = 32
 _IN_VAIN = 8
 _CHARACTERS_AT_ONCE = 65536
-_NO_WORD = re.compile(r"[\W_]+")
+# Between the texts of a pair.
+SEPARATOR = "\x1f"
+_NO_WORD = re.compile(rf"(?:[^\w{SEPARATOR}]|_)+")
 
 
 def normalize_text(text: str) -> str:
@@ -39,7 +41,7 @@ def normalize_text(text: str) -> str:
 
     Returns:
         string, its words in small letters without accents, with a space
-        between them; all of it, where it has none.
+        between them; all of it, where it has none. `SEPARATOR` stays.
     """
     folded = unicodedata.normalize("NFKD", text.casefold())
     letters = "".join(c for c in folded if not unicodedata.combining(c))

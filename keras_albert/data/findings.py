@@ -3,14 +3,15 @@
 import collections
 from collections.abc import Iterable
 
+from keras_albert.data.duplicates import SEPARATOR
 from keras_albert.data.readers import Rows
 
 _SHOWN = 60  # Characters of a text in a message.
 
 
 def joined(text: str | tuple) -> str:
-    """A text; of a pair both, a line each."""
-    return text if isinstance(text, str) else "\n".join(text)
+    """A text; of a pair both, with a separator."""
+    return text if isinstance(text, str) else SEPARATOR.join(text)
 
 
 class Findings:
@@ -41,7 +42,8 @@ class Findings:
         if self._counts[what] <= self.most:
             where = [split.where(row) for split, row in rows]
             split, row = rows[0]
-            shown = (shown or joined(split.texts[row]))[:_SHOWN]
+            shown = shown or joined(split.texts[row])
+            shown = shown.replace(SEPARATOR, " | ")[:_SHOWN]
             found = {"what": what, "where": where, "shown": shown}
             self.listed.append(found)
 

@@ -66,7 +66,7 @@ class RepeatedRows:
     def _add(self, findings, what, found, among) -> None:
         for row in found[: findings.most]:
             alike = self._most_alike(row, among)
-            findings.add(what, self._place(row), self._place(alike))
+            findings.add(what, self._place(int(row)), self._place(alike))
 
     def _most_alike(self, row: int, among: np.ndarray) -> int:
         others = among[
@@ -74,7 +74,7 @@ class RepeatedRows:
         ]
         same = others[self._copy_of[others] == self._copy_of[row]]
         if len(same):
-            return same[0]
+            return int(same[0])
         return max(
             others[:_MOST_COMPARED],
             key=lambda x: resemblance(self._texts[row], self._texts[x]),
@@ -110,13 +110,13 @@ class RepeatedRows:
 
     def _add_conflicts(self, findings, what, found, keys, labels) -> None:
         seen: set[int] = set()
-        for row in np.flatnonzero(found):
+        for row in np.flatnonzero(found).tolist():
             if len(seen) == findings.most:
                 return
             if keys[row] in seen:
                 continue
             seen.add(keys[row])
-            members = np.flatnonzero(keys == keys[row])
+            members = np.flatnonzero(keys == keys[row]).tolist()
             other = next(x for x in members if labels[x] != labels[row])
             shown = f"{labels[row]}, {labels[other]}: {self._texts[row]}"
             findings.add(
