@@ -16,9 +16,7 @@ def add_arguments(parser):
     add_columns(parser, required=False)
     add("--regression", action="store_true", help="labels are numbers")
     start = parser.add_mutually_exclusive_group()
-    start.add_argument(
-        "--preset", metavar="P", help="its vocabulary [albert_tiny_en]"
-    )
+    start.add_argument("--preset", metavar="P", help="[albert_tiny_en]")
     start.add_argument("--vocabulary", metavar="SPM", help="SentencePiece")
     add(
         "--max-length",

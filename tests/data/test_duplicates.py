@@ -11,39 +11,9 @@ from keras_albert.data.minhash import minhash, minhash_rows, shingle_hashes
 
 pytestmark = pytest.mark.once
 
-WORDS = [
-    "when",
-    "will",
-    "the",
-    "new",
-    "card",
-    "that",
-    "was",
-    "sent",
-    "to",
-    "my",
-    "old",
-    "address",
-    "last",
-    "week",
-    "come",
-    "and",
-    "how",
-    "much",
-    "money",
-    "do",
-    "you",
-    "take",
-    "for",
-    "a",
-    "second",
-    "one",
-    "if",
-    "it",
-    "is",
-    "lost",
-    "again",
-]
+LETTER = """when will the new card that was sent to my old address last week
+come and how much money do you take for a second one if it is lost again"""
+WORDS = LETTER.split()
 
 
 def brute_force_groups(texts, similarity):
