@@ -71,48 +71,37 @@ def main(argv=None):
     rows = read_rows(arguments.data, "text", None, "label")
     labels = sorted(set(rows.labels))
     fine = labels.index(arguments.fine)
-    examples = list(zip(rows.texts, map(labels.index, rows.labels)))
-    random.Random(0).shuffle(examples)
-    parts = np.split(
-        np.arange(len(examples)), [len(rows) // 2, -len(rows) // 4]
-    )
-    (train, classes), (dev, dev_classes), (test, test_classes) = (
-        (
-            [examples[i][0] for i in part],
-            np.array([examples[i][1] for i in part]),
-        )
-        for part in parts
-    )
+    classes = np.array([labels.index(label) for label in rows.labels])
+    order = list(range(len(rows)))
+    random.Random(0).shuffle(order)
+    half, most = len(rows) // 2, 3 * len(rows) // 4
+    train, dev, test = order[:half], order[half:most], order[most:]
 
     classifier = ka.AlbertTextClassifier.from_preset(
         arguments.preset, labels=labels
     )
     # Rare classes count as much as frequent ones.
-    weights = len(classes) / np.bincount(classes)[classes] / len(labels)
+    counts = np.bincount(classes[train], minlength=len(labels))
     classifier.fit(
-        train,
-        classes,
-        sample_weight=weights,
+        [rows.texts[row] for row in train],
+        classes[train],
+        sample_weight=len(train) / (len(labels) * counts[classes[train]]),
         batch_size=8,
         epochs=arguments.epochs,
         verbose=2,
     )
 
-    def probabilities(texts):
-        outputs = classifier.predict_by_length(texts)
-        return keras.ops.convert_to_numpy(classifier.probabilities(outputs))
-
-    values = probabilities(test)
-    score = report(values.argmax(axis=-1), test_classes, labels)
+    outputs = classifier.predict_by_length(rows.texts)
+    values = keras.ops.convert_to_numpy(classifier.probabilities(outputs))
+    score = report(values[test].argmax(axis=-1), classes[test], labels)
+    suspicion, is_wrong = 1 - values[:, fine], classes != fine
     threshold = choose_threshold(
-        1 - probabilities(dev)[:, fine],
-        dev_classes != fine,
-        arguments.precision,
+        suspicion[dev], is_wrong[dev], arguments.precision
     )
     if threshold is None:
         print("No threshold is that precise on dev: nothing is held back.")
         return score, None
-    held, wrong = 1 - values[:, fine] >= threshold, test_classes != fine
+    held, wrong = suspicion[test] >= threshold, is_wrong[test]
     print(
         f"threshold {threshold:.2f}: holds back {(held & wrong).sum()} of "
         f"{wrong.sum()} that should be, and {(held & ~wrong).sum()} of "
