@@ -27,8 +27,8 @@ import time
 
 import keras
 import numpy as np
-import splits
 
+import splits
 from keras_albert.tasks.text_classifier import AlbertTextClassifier
 from keras_albert.training.batches import LengthBatches, tokenize_texts
 from keras_albert.training.evaluation import evaluate_classifier

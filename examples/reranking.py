@@ -66,12 +66,16 @@ def main(argv=None):
         epochs=arguments.epochs,
         verbose=2,
     )
-    quality = standardize(
-        [result["score"] for result in estimator.classify(rows.texts)]
+    # What it was trained on needs no ranking.
+    others = [row for group in dev + test for row in group]
+    texts = [rows.texts[row] for row in others]
+    quality, fluency = np.zeros(len(rows)), np.zeros(len(rows))
+    quality[others] = standardize(
+        [result["score"] for result in estimator.classify(texts)]
     )
     masked_lm = ka.AlbertMaskedLM.from_preset(arguments.preset)
-    results = masked_lm.score([translation for _, translation in rows.texts])
-    fluency = standardize(
+    results = masked_lm.score([translation for _, translation in texts])
+    fluency[others] = standardize(
         [result["score"] / max(result["tokens"], 1) for result in results]
     )
 
