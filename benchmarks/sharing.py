@@ -92,6 +92,9 @@ def main():
     args = parser.parse_args()
     models = {name: make(x) for name, x in shapes(args.layers).items()}
     device = device_figures(models, args.rounds)
+    for name, figures in device.items():
+        # A training step may take long: what is known is told.
+        print(name, "bytes, bytes, ms:", *figures, file=sys.stderr)
     steps = step_seconds(models, args.steps)
     columns = "parameters", "file, MB", "memory, MB", "latency, ms", "step, s"
     print("| | " + " | ".join(columns) + " |\n|---|" + "---|" * len(columns))

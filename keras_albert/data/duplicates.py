@@ -1,6 +1,7 @@
 """Rows of labelled files that say the same, or nearly."""
 
 import functools
+import itertools
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -22,11 +23,12 @@ LEAST_SIMILARITY = 0.6
 # The estimate of 64 permutations has a standard deviation of 0.05 at 0.8: a
 # pair that it puts further below is not looked at.
 _MARGIN = 0.15
-# Neighbours in a bucket that a row is compared with, and comparisons in vain
-# after which a row is left alone: what many rows have in common, a phrase
-# that begins them, would otherwise take quadratic time.
+# Neighbours in a bucket that a row is compared with, and what it may cost to
+# compare it in vain until it is left alone: what many rows have in common, a
+# phrase that begins them, would otherwise take quadratic time.
 _NEIGHBOURS = 32
-_IN_VAIN = 8
+_IN_VAIN = 64
+_ESTIMATE, _COMPARISON = 1, 8
 _CHARACTERS_AT_ONCE = 65536
 # Between the texts of a pair.
 SEPARATOR = "\x1f"
@@ -136,32 +138,36 @@ class _Groups:
     def find(self) -> None:
         """Puts texts that resemble each other into one group."""
         signatures = _signatures(self._texts)
-        for band in range(BANDS):
+        # Rows in small buckets, which have more in common, come first.
+        for crowded, band in itertools.product((False, True), range(BANDS)):
             keys = band_keys(signatures, band)
-            order = np.argsort(keys, kind="stable")
-            keys = keys[order]
-            equal = keys[1:] == keys[:-1]
-            shared = np.zeros(len(keys), bool)
-            shared[1:] |= equal
-            shared[:-1] |= equal
-            order, keys = order[shared], keys[shared]
+            _, bucket, sizes = np.unique(
+                keys, return_inverse=True, return_counts=True
+            )
+            size = sizes[bucket]
+            rows = np.flatnonzero(
+                (size > 1) & ((size > _NEIGHBOURS) == crowded)
+            )
+            rows = rows[np.argsort(bucket[rows], kind="stable")]
+            bucket = bucket[rows]
             for distance in range(1, _NEIGHBOURS + 1):
-                equal = keys[distance:] == keys[:-distance]
+                equal = bucket[distance:] == bucket[:-distance]
                 if not equal.any():
                     break
-                pairs = np.stack(
-                    [order[:-distance][equal], order[distance:][equal]]
+                self._join(
+                    rows[:-distance][equal], rows[distance:][equal], signatures
                 )
-                self._join(pairs, signatures)
 
-    def _join(self, pairs: np.ndarray, signatures: np.ndarray) -> None:
+    def _join(
+        self, one: np.ndarray, other: np.ndarray, signatures: np.ndarray
+    ) -> None:
         roots = self.roots()
-        waiting = (roots[pairs[0]] != roots[pairs[1]]) & (
-            self._in_vain[pairs[0]] < _IN_VAIN
-        )
-        one, other = pairs[:, waiting]
+        waiting = (roots[one] != roots[other]) & (self._in_vain[one] < _IN_VAIN)
+        one, other = one[waiting], other[waiting]
         estimate = (signatures[one] == signatures[other]).mean(axis=1)
         likely = estimate >= self._similarity - _MARGIN
+        # No row is in `one` twice.
+        self._in_vain[one[~likely]] += _ESTIMATE
         for a, b in zip(
             one[likely].tolist(), other[likely].tolist(), strict=True
         ):
@@ -171,7 +177,7 @@ class _Groups:
             if self._are_similar(a, b):
                 self._parents[max(root_a, root_b)] = min(root_a, root_b)
             else:
-                self._in_vain[a] += 1
+                self._in_vain[a] += _COMPARISON
 
     def _root(self, index: int) -> int:
         while (parent := self._parents[index]) != index:

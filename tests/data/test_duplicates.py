@@ -68,7 +68,7 @@ def test_a_phrase_that_all_rows_begin_with_makes_no_duplicates():
         "Thank you, the numbers of your order are " + " ".join(map(str, tail))
         for tail in tails
     ]
-    groups = duplicate_groups([*texts, texts[7] + "!"])
+    groups = duplicate_groups([*texts, texts[7] + "5"])
     assert len(set(groups.tolist())) == 2000
     assert groups[-1] == 7
 
