@@ -4,6 +4,7 @@ import importlib.util
 import math
 import pathlib
 
+import numpy as np
 import pytest
 
 import keras_albert as ka
@@ -60,6 +61,42 @@ def test_multiple_choice(tmp_path):
     assert 0.3 < chance < 0.4
     assert accuracy > chance
     assert output.is_file()
+
+
+def test_moderation():
+    module = load("moderation")
+    score, threshold = module.main(["--epochs", "2", "--precision", "0.5"])
+    assert 0 <= score <= 1
+    assert threshold is None or 0 < threshold < 1
+
+    # What is found, and what is held back in vain, at each threshold.
+    scores = np.array([0.9, 0.8, 0.8, 0.6, 0.5, 0.1])
+    is_wrong = np.array([True, True, False, True, False, False])
+    for precision, expected in ((1.0, 0.9), (0.75, 0.6), (0.5, 0.1)):
+        found = module.choose_threshold(scores, is_wrong, precision)
+        assert found == pytest.approx(expected)
+    assert module.choose_threshold(scores, ~is_wrong, 0.9) is None
+
+
+def test_document_classification(tokenizer):
+    module = load("document_classification")
+    text = "One is short. Two is longer than that! And three?\n\nFour: five."
+    parts = module.windows(text, tokenizer, 12)
+    assert " ".join(parts).split() == text.split()
+    assert len(parts) > 1
+    assert all(len(tokenizer(part)) <= 12 for part in parts)
+    accuracy = module.main(["--epochs", "1", "--max-length", "32"])
+    assert 0 <= accuracy <= 1
+
+
+def test_quality_estimation():
+    correlation = load("quality_estimation").main(["--epochs", "1"])
+    assert -1 <= correlation <= 1
+
+
+def test_reranking():
+    chosen = load("reranking").main(["--epochs", "1"])
+    assert 9 <= chosen <= 100
 
 
 def test_pseudo_perplexity():

@@ -25,6 +25,7 @@ VERBS = {
     "train-vocab": "make a vocabulary from text",
     "prepare-pretraining": "tokenize text to pretrain on",
     "pretrain": "pretrain a model on prepared data",
+    "inspect": "look for what is wrong with labelled data",
     "info": "tell what is in a model or an exported file",
 }
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -46,7 +47,8 @@ def main(argv=None):
 
     Returns:
         int, the exit code: 0; 2 on bad input, with one line on stderr; 1
-        when an exported file fails `verify`; 130 when interrupted.
+        when an exported file fails `verify`, or splits of data share rows;
+        130 when interrupted.
     """
     _quiet_libraries()
     print_any_text()

@@ -99,6 +99,71 @@ def filled_lines(result):
     return "".join([*lines, "\n"])
 
 
+def inspection_lines(report):
+    """What `inspect_files` reports, in lines.
+
+    Args:
+        report: dictionary, see `keras_albert.data.inspection.inspect_files`.
+    """
+    for facts in report["files"]:
+        yield f"{facts['path']}: {facts['rows']:,} rows"
+        yield from _facts_of_file(facts, report)
+    for pair in report["between"]:
+        yield f"{pair['files'][0]} and {pair['files'][1]}:"
+        yield _fact("in both", _repeated(pair))
+        if pair.get("new_labels"):
+            names = ", ".join(map(repr, pair["new_labels"][:10]))
+            yield _fact("new labels", f"{len(pair['new_labels'])}: {names}")
+    if "conflicts" in report:
+        yield "rows that another one labels otherwise:"
+        yield _fact("", _repeated(report["conflicts"]))
+    for found in report["findings"]:
+        places = "; ".join(found["where"])
+        yield f"{found['what']}: {places}: {_flat(found['shown'])}"
+    yield "leakage between files: " + ("yes" if report["leaks"] else "none")
+
+
+def _facts_of_file(facts, report):
+    yield _fact("repeated", _repeated(facts))
+    yield _fact("empty texts", f"{facts['empty']:,}")
+    tokens = ", ".join(
+        f"{100 * float(share):.0f} % up to {count}"
+        for share, count in facts["tokens"].items()
+        if share != "max"
+    )
+    yield _fact("tokens", f"{tokens}, longest {facts['tokens']['max']}")
+    rate = f"{100 * facts['cut_rate']:.2f} % of rows"
+    yield _fact(f"cut at {report['max_length']}", f"{facts['cut']:,}, {rate}")
+    rate = f"{100 * facts['unknown_rate']:.3f} % of tokens"
+    rows = f"in {facts['rows_with_unknown']:,} rows"
+    yield _fact("unknown", f"{facts['unknown']:,}, {rate}, {rows}")
+    if "scores" in facts:
+        scores = [f"{k} {v:.4g}" for k, v in facts["scores"].items()]
+        yield _fact("scores", ", ".join(scores))
+    if "labels" in facts:
+        names = list(facts["labels"].items())
+        shown = names if len(names) <= 12 else [*names[:6], *names[-6:]]
+        yield _fact("labels", ", ".join(f"{k} {v:,}" for k, v in shown))
+        if len(names) > len(shown):
+            yield _fact("", f"{len(names)} in all, others between these")
+        yield _fact("blank labels", f"{facts['unlabelled']:,}")
+
+
+def _repeated(counts):
+    return ", ".join(
+        f"{counts[key]:,} {what}"
+        for key, what in (
+            ("copies", "copies"),
+            ("near_duplicates", "near-duplicates"),
+        )
+        if key in counts
+    )
+
+
+def _fact(name, value):
+    return f"  {name:<14}{value}"
+
+
 def _flat(text):
     # White space in it must not look like another field or line.
     return " ".join(text.split())

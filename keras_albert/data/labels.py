@@ -160,6 +160,27 @@ def parse_scores(rows: Rows) -> np.ndarray:
     return scores
 
 
+def score_among(labels: Sequence) -> int | None:
+    """The index of a label that shows that all of them are scores.
+
+    Args:
+        labels: strings, as they are in a file, or lists of strings.
+
+    Returns:
+        int: where all labels are numbers, the first that is no whole one;
+        `None` where there is none, so that they may be classes.
+    """
+    first = None
+    for index, label in enumerate(labels):
+        try:
+            score = float(label)
+        except (TypeError, ValueError):
+            return None
+        if first is None and not score.is_integer():
+            first = index
+    return first
+
+
 def class_weights(
     how: str | os.PathLike | Mapping[str, float],
     labels: Sequence[str],

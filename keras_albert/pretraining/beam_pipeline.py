@@ -25,6 +25,7 @@ import numpy as np
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
+from keras_albert.data.minhash import minhash
 from keras_albert.pretraining import near_duplicates
 from keras_albert.pretraining.documents import (
     Block,
@@ -201,7 +202,7 @@ class _Encode(beam.DoFn):
             )
             if plan.similarity < 1:
                 digests += digest
-                signatures.append(near_duplicates.minhash(ids))
+                signatures.append(minhash(ids))
         for shard, content in shards.items():
             yield shard, bytes(content)
         if signatures:

@@ -72,6 +72,38 @@ def make_task(
     return task
 
 
+def load_tokenizer(preset=None, vocabulary=None):
+    """The tokenizer that a model starts with.
+
+    Args:
+        preset: string, anything that `from_preset` takes; `albert_tiny_en`
+            by default.
+        vocabulary: path of a SentencePiece model, instead of a preset.
+
+    Returns:
+        An `AlbertTokenizer`.
+
+    Raises:
+        ValueError: if there is no such preset, or the vocabulary cannot be
+            used.
+        OSError: if there is no such vocabulary.
+    """
+    if vocabulary is None:
+        preset = DEFAULT_PRESET if preset is None else preset
+        return AlbertTokenizer.from_preset(preset)
+    if not os.path.isfile(vocabulary):
+        raise FileNotFoundError(
+            "The vocabulary must be the file of a SentencePiece model. "
+            f"There is no file {vocabulary}; check the path."
+        )
+    try:
+        return AlbertTokenizer(os.fspath(vocabulary))
+    except ValueError as error:
+        raise ValueError(
+            f"The vocabulary {vocabulary} cannot be used: {error}"
+        ) from error
+
+
 def _from_preset(preset, sizes, dropout):
     if sizes:
         raise ValueError(
@@ -85,7 +117,7 @@ def _from_preset(preset, sizes, dropout):
         rates = {"dropout": dropout, "attention_dropout": dropout}
     return (
         AlbertBackbone.from_preset(preset, **rates),
-        AlbertTokenizer.from_preset(preset),
+        load_tokenizer(preset),
     )
 
 
@@ -95,17 +127,7 @@ def _from_scratch(preset, vocabulary, sizes, dropout):
             "A model must start from a `preset`, or from scratch with a "
             f"`vocabulary`. Received both: {preset}, {vocabulary}."
         )
-    if not os.path.isfile(vocabulary):
-        raise FileNotFoundError(
-            "The vocabulary must be the file of a SentencePiece model. "
-            f"There is no file {vocabulary}; check the path."
-        )
-    try:
-        tokenizer = AlbertTokenizer(os.fspath(vocabulary))
-    except ValueError as error:
-        raise ValueError(
-            f"The vocabulary {vocabulary} cannot be used: {error}"
-        ) from error
+    tokenizer = load_tokenizer(vocabulary=vocabulary)
     dropout = DEFAULT_DROPOUT if dropout is None else dropout
     backbone = AlbertBackbone(
         vocabulary_size=tokenizer.vocabulary_size(),

@@ -9,6 +9,7 @@ from keras_albert.data.labels import (
     label_set,
     parse_scores,
     read_labels,
+    score_among,
     split_labels,
 )
 from keras_albert.data.readers import read_rows
@@ -74,6 +75,14 @@ class TextFiles:
                     f"{rows.where(index)}: the label must not be empty. Give "
                     "it one, or remove the row."
                 )
+        number = score_among(rows.labels)
+        if number is not None:
+            raise ValueError(
+                f"{rows.where(number)}: the label must name a class. It is "
+                f"{rows.labels[number]}, and all labels are numbers; train a "
+                "regression on scores, or name such classes in a file of "
+                "labels."
+            )
         labels = label_set(rows.labels)
         if len(labels) < 2:
             raise ValueError(

@@ -70,6 +70,10 @@ def one_line(capsys):
         ({"extra": ["--preset", ""]}, ["preset", "''"]),
         ({"text_column": "label"}, ["columns of their own", "label"]),
         ({"train": ROWS + "x,  \n"}, ["train.csv", "4", "empty"]),
+        (
+            {"train": "text,label\na,1\nb,2.5\n"},
+            ["train.csv, line 3", "2.5", "regression"],
+        ),
         ({"extra": ["--multi-label", ""]}, ["separator"]),
         ({"extra": ["--max-length", "3"]}, ["at least 4"]),
         ({"extra": ["--epochs", "0"]}, ["epochs=0"]),
@@ -92,6 +96,7 @@ def one_line(capsys):
         "no preset",
         "text and label in one column",
         "blank label",
+        "scores in place of classes",
         "no separator",
         "too short for two texts",
         "no epochs",

@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
 
+from keras_albert.data.minhash import SHINGLE, minhash
 from keras_albert.pretraining import near_duplicates as nd
 
 pytestmark = pytest.mark.once
 
 
 def shingles(ids):
-    return {tuple(ids[i : i + nd.SHINGLE]) for i in range(len(ids) - 4)}
+    return {tuple(ids[i : i + SHINGLE]) for i in range(len(ids) - 4)}
 
 
 def jaccard(a, b):
@@ -30,7 +31,7 @@ def test_estimate_agrees_with_the_jaccard_index(length):
     for _ in range(60):
         ids = generator.integers(0, 8000, length).astype(np.uint32)
         other = changed(ids, generator.integers(1, length // 8), generator)
-        estimate = (nd.minhash(ids) == nd.minhash(other)).mean()
+        estimate = (minhash(ids) == minhash(other)).mean()
         errors.append(estimate - jaccard(ids, other))
     # Of 64 draws: a standard deviation of at most 1/16; the mean of 60.
     assert abs(np.mean(errors)) < 4 / 16 / np.sqrt(60)
@@ -41,7 +42,7 @@ def entries_of(documents, hashes=None):
     if hashes is None:
         hashes = [(i, 7 * i) for i in range(1, len(documents) + 1)]
     return nd.bucket_entries(
-        np.array([nd.minhash(ids) for ids in documents]),
+        np.array([minhash(ids) for ids in documents]),
         np.array(hashes, dtype=np.uint64),
     )
 
