@@ -18,9 +18,12 @@ _LAYERS = {
     "AlbertEncoderLayer": "keras_albert.layers.encoder",
     "AlbertMaskedLMHead": "keras_albert.layers.heads",
     "AttentionProbabilities": "keras_albert.layers.encoder",
+    "ContrastiveLoss": "keras_albert.tasks.pair_losses",
+    "CosineLoss": "keras_albert.tasks.pair_losses",
     "FlattenChoices": "keras_albert.layers.heads",
     "AlbertWordPieceTokenizer": "keras_albert.preprocessing.wordpiece",
     "GroupChoices": "keras_albert.layers.heads",
+    "SentenceCrossentropy": "keras_albert.tasks.sentence_extractor",
     "SentencePooling": "keras_albert.layers.heads",
 }
 

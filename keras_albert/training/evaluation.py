@@ -61,7 +61,7 @@ def score_classifier(task, values, targets):
     """
     if task.num_classes == 1:
         return {
-            "pearson": _pearson(values[:, 0], targets),
+            "pearson": pearson(values[:, 0], targets),
             "rmse": float(np.sqrt(np.mean((values[:, 0] - targets) ** 2))),
         }
     if task.multi_label:
@@ -86,7 +86,13 @@ def _f1(given, expected):
     return float(2.0 * (given & expected).sum() / relevant) if relevant else 0.0
 
 
-def _pearson(values, targets):
+def pearson(values, targets):
+    """Pearson's correlation; 0 where either side is constant.
+
+    Args:
+        values: `(rows,)` float array.
+        targets: likewise.
+    """
     values = values.astype("float64") - values.mean(dtype="float64")
     targets = targets.astype("float64") - targets.mean(dtype="float64")
     norm = np.sqrt((values**2).sum() * (targets**2).sum())
