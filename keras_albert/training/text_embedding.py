@@ -203,7 +203,8 @@ def evaluate_embedder(task, data, batch_size=32):
     Returns:
         dictionary of floats. With scores `"spearman"` and `"pearson"` of the
         cosine similarities, without `"recall@1"`, `"recall@5"` and `"mrr"`,
-        see `retrieval_metrics`, and `"candidates"`. Always `"loss"`.
+        see `retrieval_metrics`, and `"candidates"`, how many
+        second texts there are to find. Always `"loss"`.
     """
     examples, targets = data
     texts = list(dict.fromkeys(text for part in examples for text in part))

@@ -1,9 +1,9 @@
 """Texts to vectors that lie close where the texts belong together.
 
-Files are tables or JSON lines: a text and one that belongs to it a row, such as
-two ways to ask the same, or a question and its answer; maybe a hard negative,
-which does not; maybe a class, whose texts all belong together. With
---regression the label column holds scores of how similar the two texts are.
+Files are tables or JSON lines: a row is a text and one that belongs to it, such
+as a question and its answer; maybe a hard negative, which does not; maybe a
+class, whose texts all belong together. With --regression the label column
+holds scores of how similar the two texts are.
 """
 
 from keras_albert.cli.results import embedding_line
@@ -24,35 +24,20 @@ def add_arguments(parser):
     add("--negative-column", metavar="C", help="of hard negatives")
     add("--label-column", metavar="C", help="of classes, or scores")
     add("--regression", action="store_true", help="labels are scores")
-    add(
-        "--score-range",
-        type=float,
-        nargs=2,
-        default=(0.0, 1.0),
-        metavar=("LOW", "HIGH"),
-        help="what scores lie in [0 1]",
-    )
+    add("--score-range", type=float, nargs=2, default=(0.0, 1.0), metavar="F")
     add("--pooling", choices=("mean", "cls"), default="mean", help="[mean]")
     add("--temperature", type=float, default=0.05, metavar="F", help="[0.05]")
 
 
 def train(args, model, recipe):
     """Trains; gives the metrics."""
-    from keras_albert.data.pairs import PairFiles
     from keras_albert.training.text_embedding import train_text_embedder
 
-    files = PairFiles(
-        args.text_column,
-        args.pair_column,
-        args.negative_column,
-        args.label_column,
-        args.regression,
-    )
     return train_text_embedder(
         args.train,
         args.valid,
         args.output,
-        files,
+        _files(args, args.regression),
         score_range=tuple(args.score_range),
         pooling=args.pooling,
         temperature=args.temperature,
@@ -63,18 +48,13 @@ def train(args, model, recipe):
 
 def evaluate(args, task):
     """Scores a model on a file; gives the metrics."""
-    from keras_albert.data.pairs import PairFiles
     from keras_albert.training import text_embedding as training
 
-    columns = [getattr(args, name) for name in ("text_column", "pair_column")]
-    if None in columns:
+    if args.text_column is None or args.pair_column is None:
         raise ValueError(
             "--text-column and --pair-column must name columns of the data."
         )
-    is_scored = task.objective == "cosine"
-    files = PairFiles(
-        *columns, args.negative_column, args.label_column, is_scored
-    )
+    files = _files(args, task.objective == "cosine")
     data = training.labelled(files, args.data, task.score_range)
     metrics = training.evaluate_embedder(task, data, args.batch_size)
     return {**metrics, "rows": len(data[0])}
@@ -89,6 +69,19 @@ def predict(args, task, file):
         if args.text_column is None:
             raise ValueError("--data must come with --text-column, its column.")
         texts = read_rows(args.data, args.text_column).texts
-    vectors = task.embed(texts, args.batch_size)
-    for text, vector in zip(texts, vectors, strict=True):
+    for text, vector in zip(
+        texts, task.embed(texts, args.batch_size), strict=True
+    ):
         file.write(embedding_line(text, vector, args.json))
+
+
+def _files(args, regression):
+    from keras_albert.data.pairs import PairFiles
+
+    return PairFiles(
+        args.text_column,
+        args.pair_column,
+        args.negative_column,
+        args.label_column,
+        regression,
+    )
