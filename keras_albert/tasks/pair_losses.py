@@ -23,9 +23,9 @@ class ContrastiveLoss(keras.losses.Loss):
     divided by a temperature as in SimCSE (Gao et al. 2021,
     https://arxiv.org/abs/2104.08821).
 
-    A text of another example is no negative where it is the same as the text
-    or its positive, where it is a positive of the same text, and where its
-    example has the same class.
+    A text of another example is no negative where it is the text itself, or a
+    positive of the text in any example of the batch, and where its example has
+    the same class.
 
     Args:
         temperature: float, positive.
@@ -63,21 +63,19 @@ class ContrastiveLoss(keras.losses.Loss):
         column = {i: ops.expand_dims(y_true[:, i], 0) for i in range(6)}
         is_own = ops.equal(row[EXAMPLE], column[EXAMPLE])
         is_positive = ops.logical_and(is_own, ops.equal(column[ROLE], 1))
+        # Positives of the same text in any example of the batch.
+        same_anchor = ops.cast(
+            ops.equal(row[ANCHOR], column[ANCHOR]), "float32"
+        )
+        is_text = ops.cast(ops.equal(row[POSITIVE], column[TEXT]), "float32")
+        belongs = ops.greater(ops.matmul(same_anchor, is_text), 0.0)
+        same_class = ops.logical_and(
+            ops.equal(row[CLASS], column[CLASS]),
+            ops.greater_equal(row[CLASS], 0),
+        )
         means_the_same = ops.logical_or(
-            ops.logical_or(
-                ops.equal(row[ANCHOR], column[TEXT]),
-                ops.equal(row[POSITIVE], column[TEXT]),
-            ),
-            ops.logical_or(
-                ops.logical_and(
-                    ops.equal(row[ANCHOR], column[ANCHOR]),
-                    ops.equal(column[ROLE], 1),
-                ),
-                ops.logical_and(
-                    ops.equal(row[CLASS], column[CLASS]),
-                    ops.greater_equal(row[CLASS], 0),
-                ),
-            ),
+            ops.equal(row[ANCHOR], column[TEXT]),
+            ops.logical_or(belongs, same_class),
         )
         is_negative = ops.logical_and(
             ops.greater(column[ROLE], 0), ops.logical_not(means_the_same)

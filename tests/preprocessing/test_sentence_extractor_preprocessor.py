@@ -156,7 +156,11 @@ def test_summaries_become_labels(preprocessor):
 @pytest.mark.parametrize(
     ("x", "y", "message"),
     [
-        (["A. B."], [[1]], "index 0: each sentence must have one label.*2"),
+        (
+            ["Is it? No."],
+            [[1]],
+            "index 0: each sentence must have one label.*2",
+        ),
         (["Hm."], [[2]], "index 0: labels must be a list of 0 and 1"),
         (["Hm."], [["1"]], "index 0: labels must be a list of 0 and 1"),
         (["Hm.", "Hm."], [[1]], "labels, or a summary, for each document"),

@@ -127,7 +127,7 @@ def contrastive_by_hand(vectors, examples, classes, temperature):
             same = own is not None and own == other
             if second not in partners and not same:
                 candidates.append(second)
-            candidates += [x for x in hard if x not in (text, positive)]
+            candidates += [x for x in hard if x not in partners]
         logits = np.array([unit[text] @ unit[x] for x in candidates])
         logits /= temperature
         losses.append(np.log(np.exp(logits).sum()) - logits[0])
