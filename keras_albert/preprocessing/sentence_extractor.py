@@ -242,7 +242,7 @@ class AlbertSentenceExtractorPreprocessor(
             for index, sentences in enumerate(documents)
         ]
         features = self.pack(blocks, self.sequence_length)
-        arrays: tuple = ()
+        arrays = ()
         if y is not None:
             y = [y] if single else _as_lists(y)
             labels = self.labels(y, documents)

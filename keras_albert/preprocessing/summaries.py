@@ -98,8 +98,8 @@ def select_sentences(sentences, scores, number, trigram_blocking=True):
         fewer where there are fewer, or those left would repeat others.
     """
     order = sorted(range(len(sentences)), key=lambda i: -scores[i])
-    taken: list[int] = []
-    seen: set = set()
+    taken = []
+    seen = set()
     for index in order:
         if len(taken) == number:
             break

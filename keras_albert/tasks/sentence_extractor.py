@@ -286,6 +286,11 @@ class AlbertSentenceExtractor(AlbertTask, keras_nlp.models.Task):
                 f"`sentences` must be positive. Received: {sentences}."
             )
         single = isinstance(text, str)
+        if not single and not isinstance(text, (list, tuple, np.ndarray)):
+            raise ValueError(
+                "`text` must be a string, or a list of documents. Received: "
+                f"{text!r:.80}."
+            )
         items = [text] if single else text
         as_texts([x for x in items if isinstance(x, str)])  # checks them
         self._check_preprocessor()

@@ -248,7 +248,7 @@ def retrieval_metrics(vectors, rows, classes=None):
         dictionary, see `evaluate_embedder`.
     """
     keys = rows[:, 0].tolist() if classes is None else list(classes)
-    right: dict = {}
+    right = {}
     for key, positive in zip(keys, rows[:, 1].tolist(), strict=True):
         right.setdefault(key, set()).add(positive)
     candidates = np.unique(rows[:, 1:])

@@ -153,7 +153,7 @@ def test_half_precision(make, extractor, policy):
 def test_bad_input(make, extractor, tiny):
     for call, message in [
         (lambda: extractor.summarize("Hm.", 0), "`sentences` must be positive"),
-        (lambda: extractor.summarize(3), "string"),
+        (lambda: extractor.summarize(3), "`text` must be a string"),
         (lambda: extractor.summarize([3]), "index 0: 3"),
         (lambda: extractor.fit(["Hm.", " "], [[1], []]), "index 1: a document"),
         (lambda: extractor.fit([], []), "at least one document"),
