@@ -1,13 +1,13 @@
 """From documents to the inputs of a model that scores their sentences."""
 
 import dataclasses
-import math
 
 import keras
 import keras_nlp
 import numpy as np
 
 from keras_albert.models.backbone import AlbertBackbone
+from keras_albert.preprocessing.blocks import Block, plan_blocks
 from keras_albert.preprocessing.packer import python_ids
 from keras_albert.preprocessing.sentences import document_spans
 from keras_albert.preprocessing.summaries import oracle_labels
@@ -16,25 +16,6 @@ from keras_albert.presets.loading import (
     PREPROCESSOR_FILE,
     PreprocessingPresetMixin,
 )
-
-
-@dataclasses.dataclass
-class Block:
-    """A document, or a part of one that fits a sequence.
-
-    Attributes:
-        document: int, the index of the document.
-        sentences: range, the indices of the sentences that it has.
-        token_ids: list of int, `[CLS]` and `[SEP]` of each among them.
-        segment_ids: list of int, 0 and 1 in turn by sentence.
-        positions: list of int, where the `[CLS]` of each sentence stands.
-    """
-
-    document: int
-    sentences: range
-    token_ids: list
-    segment_ids: list
-    positions: list
 
 
 @keras.saving.register_keras_serializable(package="keras_albert")
@@ -351,41 +332,6 @@ class AlbertSentenceExtractorPreprocessor(
         config = super().get_config()
         config.update({"sequence_length": self.sequence_length})
         return config
-
-
-def plan_blocks(sizes, room):
-    """Parts of a document, each as long as a sequence at most.
-
-    Args:
-        sizes: list of int, the tokens of each sentence, each at most `room`.
-        room: int, the tokens of a sequence.
-
-    Returns:
-        list of ranges of sentences: no more than it takes, and of about as
-        many tokens each as that allows.
-    """
-    parts = _fill(sizes, room, room)
-    if len(parts) < 2:
-        return parts
-    even = math.ceil(sum(sizes) / len(parts))
-    for wanted in range(even, room, max(1, (room - even) // 8)):
-        evener = _fill(sizes, room, wanted)
-        if len(evener) == len(parts):
-            return evener
-    return parts
-
-
-def _fill(sizes, room, wanted):
-    """Parts that are closed as soon as they have the tokens wanted."""
-    parts, start, used = [], 0, 0
-    for index, size in enumerate(sizes):
-        if index > start and (used >= wanted or used + size > room):
-            parts.append(range(start, index))
-            start, used = index, 0
-        used += size
-    if sizes:
-        parts.append(range(start, len(sizes)))
-    return parts
 
 
 def check_sentence_labels(labels, sentences, place):

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 import keras_albert as ka
-from keras_albert.preprocessing.sentence_extractor import plan_blocks
+from keras_albert.preprocessing.blocks import plan_blocks
 from keras_albert.preprocessing.summaries import (
     oracle_labels,
     select_sentences,

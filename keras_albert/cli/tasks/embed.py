@@ -51,9 +51,7 @@ def evaluate(args, task):
     from keras_albert.training import text_embedding as training
 
     if args.text_column is None or args.pair_column is None:
-        raise ValueError(
-            "--text-column and --pair-column must name columns of the data."
-        )
+        raise ValueError("--text-column and --pair-column must be given.")
     files = _files(args, task.objective == "cosine")
     data = training.labelled(files, args.data, task.score_range)
     metrics = training.evaluate_embedder(task, data, args.batch_size)
@@ -69,19 +67,12 @@ def predict(args, task, file):
         if args.text_column is None:
             raise ValueError("--data must come with --text-column, its column.")
         texts = read_rows(args.data, args.text_column).texts
-    for text, vector in zip(
-        texts, task.embed(texts, args.batch_size), strict=True
-    ):
-        file.write(embedding_line(text, vector, args.json))
+    rows = zip(texts, task.embed(texts, args.batch_size), strict=True)
+    file.writelines(embedding_line(*row, args.json) for row in rows)
 
 
 def _files(args, regression):
     from keras_albert.data.pairs import PairFiles
 
-    return PairFiles(
-        args.text_column,
-        args.pair_column,
-        args.negative_column,
-        args.label_column,
-        regression,
-    )
+    columns = ("text_column", "pair_column", "negative_column", "label_column")
+    return PairFiles(*(getattr(args, name) for name in columns), regression)
