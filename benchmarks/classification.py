@@ -163,16 +163,15 @@ def main():
     )
     metrics = ("accuracy", "macro_f1")
     baseline = tf_idf(train, test)
-    for metric in metrics:
-        splits.show(f"TF-IDF + LR, {metric}", [baseline[metric]])
+    splits.show_all([baseline], metrics, "TF-IDF + LR")
     results = splits.train_and_score(
         AlbertTextClassifier,
         args,
         train,
         dev,
-        test,
-        evaluate_classifier,
+        lambda best: evaluate_classifier(best, test),
         "macro_f1" if args.set == "davidson" else "accuracy",
+        seeds=args.seeds,
         labels=labels,
     )
     preprocessor = splits.preprocessor(args.max_length)
@@ -181,11 +180,8 @@ def main():
         for seed in args.seeds
     ]
     start = "random weights" if args.preset is None else "preset"
-    for metric in metrics:
-        values = [bag[metric] for bag in bags]
-        splits.show(f"bag of embeddings, {metric}", values)
-        values = [result[metric] for result in results]
-        splits.show(f"{start}, {metric}", values)
+    splits.show_all(bags, metrics, "bag of embeddings")
+    splits.show_all(results, metrics, start)
     minutes = (time.perf_counter() - begin) / 60
     print(f"{minutes:.1f} minutes on {keras.backend.backend()}")
 

@@ -84,15 +84,18 @@ def main():
     splits.show(
         "NMT log-probability", [pearson([x[2] for x in test], targets[2])]
     )
+    train, dev, test = (
+        ([row[0] for row in rows], values.astype("float32"))
+        for rows, values in zip((train, dev, test), targets, strict=True)
+    )
     results = splits.train_and_score(
         AlbertTextClassifier,
         args,
-        *(
-            ([row[0] for row in rows], values.astype("float32"))
-            for rows, values in zip((train, dev, test), targets, strict=True)
-        ),
-        evaluate_classifier,
+        train,
+        dev,
+        lambda best: evaluate_classifier(best, test),
         "pearson",
+        seeds=args.seeds,
         num_classes=1,
     )
     start = "random weights" if args.preset is None else "preset"

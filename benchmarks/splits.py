@@ -77,6 +77,13 @@ def split(rows, test=None, parts=(0.1, 0.2), seed=0):
 def prove_no_leakage(splits, folder, max_length, regression=False):
     """Writes the splits, and has `inspect` look at them; prints what it says.
 
+    Args:
+        splits: lists of training, dev and test rows, tuples: the text or a
+            pair of texts first, then the label, where there is one.
+        folder: string, where the splits are written.
+        max_length: int, tokens.
+        regression: bool, whether labels are numbers.
+
     Raises:
         RuntimeError: if a split has rows of another, or rows much like these.
     """
@@ -85,12 +92,15 @@ def prove_no_leakage(splits, folder, max_length, regression=False):
     for name, rows in zip(("train", "dev", "test"), splits, strict=True):
         paths.append(os.path.join(folder, f"{name}.jsonl"))
         with open(paths[-1], "w", encoding="utf-8") as file:
-            for text, label, *_ in rows:
+            for text, *label in rows:
                 sides = [text] if isinstance(text, str) else text
                 row = dict(zip(("text", "pair"), sides, strict=False))
-                file.write(json.dumps({**row, "label": label}) + "\n")
-    pair = None if isinstance(splits[0][0][0], str) else "pair"
-    columns = Columns("text", pair, "label", regression)
+                if label:
+                    row["label"] = label[0]
+                file.write(json.dumps(row) + "\n")
+    text, *label = splits[0][0]
+    pair = None if isinstance(text, str) else "pair"
+    columns = Columns("text", pair, "label" if label else None, regression)
     inspection = inspect_files(paths, columns, load_tokenizer(), max_length)
     report = inspection.report
     rows = " + ".join(f"{facts['rows']:,}" for facts in report["files"])
@@ -104,35 +114,52 @@ def prove_no_leakage(splits, folder, max_length, regression=False):
         raise RuntimeError(f"Splits must not share rows: {report['between']}")
 
 
+def model_start(preset):
+    """Arguments of `make_task`: of a preset, or of a small random model."""
+    if preset is not None:
+        return {"preset": preset}
+    vocabulary = "assets/tokenizer/vocabulary.spm"
+    path = os.path.join(local_preset_folder(BUNDLED), vocabulary)
+    return {"vocabulary": path, "sizes": SIZES}
+
+
 def train_and_score(
-    task_class, args, train, dev, test, evaluate, monitor, **task
+    task_class, args, train, dev, score, monitor, *, seeds, recipe=None, **task
 ):
-    """Fine-tunes a run a seed; the test metrics of each, of its best epoch.
+    """Fine-tunes a run a seed, and scores the best epoch of each.
 
     Runs that the folder holds already are not done again.
+
+    Args:
+        task_class: class of the task.
+        args: what `add_arguments` added.
+        train: see `fine_tune`.
+        dev: likewise.
+        score: function from a task to a dictionary of test metrics.
+        monitor: string, the dev metric that tells which epoch is best.
+        seeds: ints.
+        recipe: dictionary of further arguments of `fine_tune`.
+        **task: further arguments of the task.
+
+    Returns:
+        list of what `score` gives, an entry a seed.
     """
     results = []
-    for seed in args.seeds:
-        start = {"preset": args.preset}
-        if args.preset is None:
-            folder = local_preset_folder(BUNDLED)
-            vocabulary = "assets/tokenizer/vocabulary.spm"
-            path = os.path.join(folder, vocabulary)
-            start = {"vocabulary": path, "sizes": SIZES}
-        rate = args.learning_rate
-        if rate is None and args.preset is None:
-            rate = 5e-4
-        name = "random" if args.preset is None else "preset"
+    name = "random" if args.preset is None else "preset"
+    rate = args.learning_rate
+    if rate is None and args.preset is None:
+        rate = 5e-4
+    for seed in seeds:
         model = make_task(
             task_class,
             max_length=args.max_length,
             dropout=0.1,
             seed=seed,
-            **start,
+            **model_start(args.preset),
             **task,
         )
         folder = os.path.join(args.output, f"{name}-{seed}")
-        metrics = fine_tune(
+        fine_tune(
             model,
             train,
             dev,
@@ -143,10 +170,9 @@ def train_and_score(
             seed=seed,
             resume=True,
             monitor=monitor,
+            **(recipe or {}),
         )
-        best = load_preset(os.path.join(folder, "model"))
-        scores = evaluate(best, test)
-        results.append({**scores, "seconds": metrics["seconds"]})
+        results.append(score(load_preset(os.path.join(folder, "model"))))
     return results
 
 
@@ -155,6 +181,12 @@ def preprocessor(max_length):
     return AlbertTextClassifierPreprocessor.from_preset(
         BUNDLED, sequence_length=max_length
     )
+
+
+def show_all(results, names, start):
+    """Prints rows of metrics that `train_and_score` gave."""
+    for name in names:
+        show(f"{start}, {name}", [result[name] for result in results])
 
 
 def show(name, values, scale=100):

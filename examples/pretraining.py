@@ -16,7 +16,7 @@ import random
 import keras
 
 import keras_albert as ka
-from keras_albert.pretraining.sentences import split_sentences
+from keras_albert.preprocessing.sentences import split_sentences
 from keras_albert.pretraining.vocabulary import train_vocabulary
 
 

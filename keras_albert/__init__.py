@@ -24,6 +24,10 @@ _PUBLIC_NAMES = {
     "AlbertQuestionAnswererPreprocessor": (
         "keras_albert.preprocessing.question_answerer"
     ),
+    "AlbertSentenceExtractor": "keras_albert.tasks.sentence_extractor",
+    "AlbertSentenceExtractorPreprocessor": (
+        "keras_albert.preprocessing.sentence_extractor"
+    ),
     "AlbertTextClassifier": "keras_albert.tasks.text_classifier",
     "AlbertTextClassifierPreprocessor": (
         "keras_albert.preprocessing.text_classifier"

@@ -130,6 +130,7 @@ def test_names_in_the_tables_are_those_of_the_files(names, tokenizer, tiny):
         "token classifier": ka.AlbertTokenClassifier(backbone, 2),
         "question answerer": ka.AlbertQuestionAnswerer(backbone),
         "embedder": ka.AlbertTextEmbedder(backbone),
+        "sentence extractor": ka.AlbertSentenceExtractor(backbone),
         "masked LM": ka.AlbertMaskedLM(backbone),
         "multiple choice": ka.AlbertMultipleChoice(backbone),
         "backbone": backbone,

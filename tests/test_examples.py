@@ -106,6 +106,23 @@ def test_pseudo_perplexity():
     assert after < 0.75 * before
 
 
+def test_faq_bot(tmp_path):
+    output = tmp_path / "faq.tflite"
+    arguments = ["--epochs", "8", "--output", str(output)]
+    recall, share = load("faq_bot").main(arguments)
+    assert recall > 0.25  # 0.083 by chance.
+    assert share > 10 / 34  # When it never knows.
+    assert output.is_file()
+
+
+def test_summarization(tmp_path):
+    output = tmp_path / "extractor.tflite"
+    arguments = ["--epochs", "3", "--output", str(output)]
+    f1, lead = load("summarization").main(arguments)
+    assert f1 > lead + 0.1
+    assert output.is_file()
+
+
 def test_every_example_has_a_test_and_is_short():
     tests = pathlib.Path(__file__).read_text(encoding="utf-8")
     for path in EXAMPLES.glob("*.py"):

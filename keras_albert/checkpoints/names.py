@@ -71,6 +71,7 @@ TASK_PARTS = {
     "AlbertTokenClassifier": ("logits",),
     "AlbertQuestionAnswerer": ("span_logits",),
     "AlbertMultipleChoice": ("logits",),
+    "AlbertSentenceExtractor": ("logits",),
 }
 
 
@@ -81,6 +82,7 @@ TASKS_WITHOUT_POOLER = (
     "AlbertTextEmbedder",
     "AlbertTokenClassifier",
     "AlbertQuestionAnswerer",
+    "AlbertSentenceExtractor",
 )
 
 # A deeper model is a damaged configuration: nobody could wait for it to be

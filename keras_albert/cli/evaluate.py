@@ -13,6 +13,9 @@ def add_arguments(parser):
     add("model", metavar="MODEL", help="preset folder of a trained model")
     add("--data", required=True, metavar="FILE", help="as for training")
     add_columns(parser, required=False)
+    add("--negative-column", metavar="C", help="of hard negatives; embed")
+    add("--summary-column", metavar="C", help="of summaries; extract")
+    add("--sentences", type=int, metavar="N", help="of a summary [3]; extract")
     add("--batch-size", type=int, metavar="N", help="[what has 2,048 tokens]")
     add("--json", action="store_true", help="print JSON")
 

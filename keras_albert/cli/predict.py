@@ -16,6 +16,7 @@ def add_arguments(parser):
     add("text", nargs="*", metavar="TEXT", help="texts to label")
     add("--data", metavar="FILE", help="as for training, instead of TEXT")
     add_columns(parser, required=False)
+    add("--sentences", type=int, metavar="N", help="of a summary [3]; extract")
     add("-o", "--output", metavar="FILE", help="write here, not to stdout")
     add("--batch-size", type=int, metavar="N", help="[what has 2,048 tokens]")
     add("--json", action="store_true", help="a JSON object a line")

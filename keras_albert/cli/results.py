@@ -85,6 +85,36 @@ def choice_line(identity, label, question, result, as_json):
     return "\t".join(map(_flat, fields)) + "\n"
 
 
+def embedding_line(text, vector, as_json):
+    """A text and its vector: a JSON object, or numbers and text between tabs.
+
+    The numbers have a space between them, as `numpy.loadtxt` reads them.
+    """
+    numbers = [round(float(x), 6) for x in vector]
+    if as_json:
+        row = {"text": text, "embedding": numbers}
+        return json_object(row)
+    return f"{' '.join(map(str, numbers))}\t{_flat(text)}\n"
+
+
+def summary_lines(sentences, as_json):
+    """What `summarize` gives of a document.
+
+    A JSON object, or a sentence a line: its score and its text, between tabs,
+    and a blank line after them.
+
+    Args:
+        sentences: list of dictionaries, see
+            `AlbertSentenceExtractor.summarize`.
+        as_json: bool.
+    """
+    if as_json:
+        row = {"sentences": sentences}
+        return json_object(row)
+    lines = [f"{x['score']:.4f}\t{_flat(x['text'])}\n" for x in sentences]
+    return "".join([*lines, "\n"])
+
+
 def filled_lines(result):
     """Score, token and text of what `fill_mask` gives, between tabs.
 

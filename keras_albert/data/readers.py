@@ -85,7 +85,7 @@ def read_rows(
     ]
     _check_differ(columns)
     rows = Rows([], None if label_column is None else [], path, [])
-    for line, fields in _records(path, columns, broken):
+    for line, fields in read_records(path, columns, broken):
         place = f"{path}, line {line}"
         text = _text(fields[text_column], text_column, place)
         if pair_column is None:
@@ -117,9 +117,24 @@ def _check_differ(columns: Sequence[str]) -> None:
 # === Files ===
 
 
-def _records(
-    path: str, columns: Sequence[str], broken: list[int] | None
+def read_records(
+    path: str, columns: Sequence[str], broken: list[int] | None = None
 ) -> Iterator[_Row]:
+    """The rows of a file, see `read_rows`.
+
+    Args:
+        path: string.
+        columns: names of columns, or numbers of all of them.
+        broken: see `read_rows`.
+
+    Returns:
+        iterator of line numbers, from 1, and of dictionaries that have the
+        columns.
+
+    Raises:
+        ValueError: if the file or a row of it is not as described.
+        OSError: if there is no such file, or it cannot be read.
+    """
     _check_is_file(path)
     plain = path[:-3] if path.lower().endswith(".gz") else path
     extension = os.path.splitext(plain)[1].lower()

@@ -16,7 +16,12 @@ MINIMUM_EXAMPLES = 200
 # Texts on which tokenizers and packers have gone wrong before.
 AWKWARD_TEXTS = ("", " ", " \t\r\n ", "NUL \0 inside", "CAFÉ naïve — ﬁn 😀")
 # Outputs with an entry for each token.
-_PER_TOKEN = ("sequence_output", "start_logits", "end_logits")
+_PER_TOKEN = (
+    "sequence_output",
+    "start_logits",
+    "end_logits",
+    "sentence_logits",
+)
 
 
 def default_texts(preprocessor, seed=0):

@@ -81,6 +81,7 @@ def to_litert(
     | token classifier | `probabilities`, `(batch, sequence, num_classes)` |
     | question answerer | `end_logits`, `start_logits`, `(batch, sequence)` |
     | text embedder | `embeddings`, `(batch, hidden_dim)` |
+    | sentence extractor | `sentence_logits`, `(batch, sequence)` |
     | masked LM | `logits`, `(batch, masks, vocabulary_size)` |
     | pretrainer, backbone | as the model names its own |
 

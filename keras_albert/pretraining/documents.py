@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, cast
 
-from keras_albert.pretraining.sentences import split_sentences
+from keras_albert.preprocessing.sentences import split_sentences
 
 FORMATS = ("text", "jsonl")
 # Bytes of text that a worker takes at a time.

@@ -9,6 +9,18 @@ from keras_albert.models.backbone import AlbertBackbone
 from keras_albert.preprocessing.text_embedder import (
     AlbertTextEmbedderPreprocessor,
 )
+from keras_albert.tasks.pair_losses import (
+    ContrastiveLoss,
+    CosineLoss,
+    check_score_range,
+)
+from keras_albert.tasks.pairs import (
+    OBJECTIVES,
+    check_pairs,
+    is_raw_pairs,
+    pair_dataset,
+)
+from keras_albert.tasks.targets import check_finite_outputs
 from keras_albert.tasks.task import AlbertTask, as_texts
 
 
@@ -27,13 +39,27 @@ class AlbertTextEmbedder(AlbertTask, keras_nlp.models.TextEmbedder):
         pooling: `"mean"` or `"cls"`.
         normalize: bool. Whether vectors are scaled to length 1, so that
             their dot product is the cosine similarity.
+        objective: what it learns. `"contrastive"`: a text lies nearer to its
+            positive than to those of other examples of the batch, and to
+            hard negatives, see `keras_albert.tasks.pair_losses.
+            ContrastiveLoss`. `"cosine"`: the cosine similarity of two texts
+            is their score, see `CosineLoss` there.
+        temperature: float, of the contrastive loss.
+        score_range: pair of floats, the lowest and the highest score, which
+            become 0 and 1.
         **kwargs: `name`, and `compile=False` to compile later.
 
-    Inputs: strings, or the backbone's dictionary of tensors.
+    Inputs: strings, or the backbone's dictionary of tensors. To learn from: a
+    dictionary of lists of strings, `"text"`, `"positive"` and maybe
+    `"negative"`, or `"text"` and `"pair"`; or a `tf.data.Dataset` of batches
+    of these. As ready tensors the texts of an example follow each other, a
+    row each.
 
     Outputs: `(batch, hidden_dim)` float.
 
-    There is no default loss: what is trained on, pairs or scores, decides.
+    Targets: with `"positive"` none, or the classes of the examples, int or
+    strings: texts of one class are no negatives of each other. With `"pair"`
+    scores. Of ready tensors see `AlbertTextEmbedderPreprocessor`.
 
     Raises:
         ValueError: if the arguments contradict each other.
@@ -43,6 +69,11 @@ class AlbertTextEmbedder(AlbertTask, keras_nlp.models.TextEmbedder):
     import keras_albert as ka
 
     embedder = ka.AlbertTextEmbedder.from_preset("albert_tiny_en")
+    x = {
+        "text": ["Is it raining?", "Wake me at six"],
+        "positive": ["Does it rain?", "An alarm for 6, please"],
+    }
+    embedder.fit(x, batch_size=2, epochs=1)
     vectors = embedder.embed(["Is it raining?", "Will it rain?"])
     vectors.shape  # (2, 256)
     similarity = vectors[0] @ vectors[1]
@@ -59,8 +90,17 @@ class AlbertTextEmbedder(AlbertTask, keras_nlp.models.TextEmbedder):
         preprocessor=None,
         pooling="mean",
         normalize=True,
+        objective="contrastive",
+        temperature=0.05,
+        score_range=(0.0, 1.0),
         **kwargs,
     ):
+        if objective not in OBJECTIVES:
+            raise ValueError(
+                "`objective` must be one of "
+                f"{', '.join(map(repr, OBJECTIVES))}. Received: "
+                f"{objective!r}."
+            )
         self.check_parts(backbone, preprocessor)
 
         # === Layers ===
@@ -78,11 +118,99 @@ class AlbertTextEmbedder(AlbertTask, keras_nlp.models.TextEmbedder):
         outputs = self.sentence_pooling(
             backbone(inputs)["sequence_output"], inputs["padding_mask"]
         )
+        # Read by `compile`, which the base class calls.
+        self.objective = objective
+        self.temperature = temperature
+        self.score_range = check_score_range(score_range)
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
         # === Config ===
         self.pooling = pooling
         self.normalize = normalize
+        self.objective = objective
+        self.temperature = temperature
+        self.score_range = check_score_range(score_range)
+
+    # === Training ===
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        sample_weight=None,
+        validation_data=None,
+        **kwargs,
+    ):
+        """Trains; see `keras.Model.fit`.
+
+        Args:
+            x: see the class.
+            y: see the class.
+            batch_size: int, examples: each has in-batch negatives from the
+                others.
+            sample_weight: `(examples,)`.
+            validation_data: tuple of `x` and maybe `y` and weights, or a
+                dataset.
+            **kwargs: see `keras.Model.fit`.
+
+        Returns:
+            A `keras.callbacks.History`.
+
+        Raises:
+            ValueError: if a text is empty, a score outside the range, or
+                what is given does not fit the objective.
+        """
+        if isinstance(validation_data, tuple):
+            dev = keras.utils.unpack_x_y_sample_weight(validation_data)
+            if is_raw_pairs(dev[0]):
+                validation_data = self._from_pairs(
+                    *dev[:2], batch_size, dev[2]
+                )[0]
+        if is_raw_pairs(x):
+            shuffle = kwargs.pop("shuffle", True)
+            x, y, batch_size, sample_weight = self._from_pairs(
+                x, y, batch_size, sample_weight, shuffle
+            )
+            kwargs["shuffle"] = False  # it is; Keras would warn it does not
+        return super().fit(
+            x,
+            y,
+            batch_size=batch_size,
+            sample_weight=sample_weight,
+            validation_data=validation_data,
+            **kwargs,
+        )
+
+    def evaluate(
+        self, x=None, y=None, batch_size=None, sample_weight=None, **kwargs
+    ):
+        """Measures the loss, which depends on the batch; see `fit`."""
+        x, y, batch_size, sample_weight = self._from_pairs(
+            x, y, batch_size, sample_weight
+        )
+        return super().evaluate(
+            x, y, batch_size=batch_size, sample_weight=sample_weight, **kwargs
+        )
+
+    def _from_pairs(self, x, y, batch_size, sample_weight, shuffle=False):
+        """What `keras.Model.fit` takes, from texts that belong together."""
+        if not is_raw_pairs(x):
+            return x, y, batch_size, sample_weight
+        self._check_preprocessor()
+        names, x, y = check_pairs(x, y, self.objective, self.score_range)
+        data = self.preprocessor(x, y=y, sample_weight=sample_weight)
+        dataset = pair_dataset(data, len(names), batch_size or 32, shuffle)
+        return dataset, None, None, None
+
+    def _check_preprocessor(self):
+        if self.preprocessor is None:
+            raise ValueError(
+                "AlbertTextEmbedder needs a `preprocessor` to take texts. "
+                "It has none; pass one to the constructor."
+            )
+
+    # === Results ===
 
     def embed(self, texts, batch_size=None):
         """Embeds texts, each batch padded only to its longest text.
@@ -97,7 +225,8 @@ class AlbertTextEmbedder(AlbertTask, keras_nlp.models.TextEmbedder):
             for a list; float32.
 
         Raises:
-            ValueError: if `texts` holds anything but texts.
+            ValueError: if `texts` holds anything but texts, or the model's
+                outputs are not finite.
         """
         texts, single = as_texts(texts)
         if not texts:
@@ -106,6 +235,7 @@ class AlbertTextEmbedder(AlbertTask, keras_nlp.models.TextEmbedder):
         vectors = np.asarray(
             keras.ops.convert_to_numpy(keras.ops.cast(outputs, "float32"))
         )
+        check_finite_outputs(vectors)
         return vectors[0] if single else vectors
 
     def inference_outputs(self, backbone_outputs, inputs):
@@ -124,9 +254,19 @@ class AlbertTextEmbedder(AlbertTask, keras_nlp.models.TextEmbedder):
         return {self.output_name: vectors}
 
     def default_loss(self):
-        return None
+        if self.objective == "cosine":
+            return CosineLoss(self.score_range)
+        return ContrastiveLoss(self.temperature)
 
     def get_config(self):
         config = super().get_config()
-        config.update({"pooling": self.pooling, "normalize": self.normalize})
+        config.update(
+            {
+                "pooling": self.pooling,
+                "normalize": self.normalize,
+                "objective": self.objective,
+                "temperature": self.temperature,
+                "score_range": list(self.score_range),
+            }
+        )
         return config

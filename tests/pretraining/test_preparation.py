@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
+from keras_albert.preprocessing.sentences import split_sentences
 from keras_albert.pretraining.records import read_dataset, read_documents
-from keras_albert.pretraining.sentences import split_sentences
 
 pytest.importorskip("apache_beam", reason="needs the extra [beam]")
 pytest.importorskip("google_crc32c", reason="needs the extra [beam]")

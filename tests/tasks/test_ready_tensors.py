@@ -14,6 +14,7 @@ TASKS = {
     "AlbertTokenClassifier": {"labels": ["O", "B-PER", "I-PER"]},
     "AlbertQuestionAnswerer": {},
     "AlbertMultipleChoice": {"dropout": 0.0},
+    "AlbertSentenceExtractor": {},
 }
 TRAINING = pytest.mark.parametrize("name", TASKS)
 
@@ -65,6 +66,7 @@ def targets(name):
             "end_logits": draw(LENGTH, 4),
         },
         "AlbertMultipleChoice": lambda: draw(CHOICES, 2),
+        "AlbertSentenceExtractor": lambda: draw(2, 4, LENGTH),
     }[name]()
 
 
@@ -77,6 +79,7 @@ SHAPES = {
         "end_logits": (4, LENGTH),
     },
     "AlbertMultipleChoice": {"outputs": (2, CHOICES)},
+    "AlbertSentenceExtractor": {"outputs": (4, LENGTH)},
 }
 
 

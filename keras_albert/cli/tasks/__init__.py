@@ -22,6 +22,8 @@ TASKS = {
     "tag": "AlbertTokenClassifier",
     "answer": "AlbertQuestionAnswerer",
     "choose": "AlbertMultipleChoice",
+    "embed": "AlbertTextEmbedder",
+    "extract": "AlbertSentenceExtractor",
 }
 # What pretraining gives, which `fill` predicts with.
 _MASKED = ("AlbertMaskedLM", "AlbertPretrainer")
@@ -29,7 +31,10 @@ _MASKED = ("AlbertMaskedLM", "AlbertPretrainer")
 SPECIAL_OPTIONS = (
     "text_column",
     "pair_column",
+    "negative_column",
     "label_column",
+    "summary_column",
+    "sentences",
     "multi_label",
     "na_probs",
 )

@@ -25,6 +25,8 @@ _ABBREVIATIONS = frozenset(
         """,
     )
 )
+# White space and no more between two line ends.
+_BLANK_LINES = re.compile(r"\n[^\S\n]*\n\s*")
 _OPENING = "\"'“‘«‹([{¿¡"
 
 
@@ -43,15 +45,54 @@ def split_sentences(text: str) -> list[str]:
     Returns:
         Its sentences, without white space around them, none empty.
     """
-    sentences = []
+    return [text[start:end] for start, end in sentence_spans(text)]
+
+
+def sentence_spans(text: str) -> list[tuple[int, int]]:
+    """Finds the sentences of a paragraph, by the rule of `split_sentences`.
+
+    Args:
+        text: A paragraph.
+
+    Returns:
+        `(start, end)` of each sentence, in characters of the text.
+    """
+    spans = []
     start = 0
     for match in _BOUNDARY.finditer(text):
         if match["mark"] and not _ends(text, start, match):
             continue
-        sentences.append(text[start : match.end()].strip())
+        spans.append(_stripped(text, start, match.end()))
         start = match.end()
-    sentences.append(text[start:].strip())
-    return [sentence for sentence in sentences if sentence]
+    spans.append(_stripped(text, start, len(text)))
+    return [(start, end) for start, end in spans if start < end]
+
+
+def document_spans(text: str) -> list[tuple[int, int]]:
+    """Finds the sentences of a document, whose paragraphs blank lines part.
+
+    Args:
+        text: A document.
+
+    Returns:
+        `(start, end)` of each sentence, in characters of the text.
+    """
+    spans, start = [], 0
+    for match in [*_BLANK_LINES.finditer(text), None]:
+        end = len(text) if match is None else match.start()
+        paragraph = text[start:end]
+        spans += [
+            (start + first, start + last)
+            for first, last in sentence_spans(paragraph)
+        ]
+        start = end if match is None else match.end()
+    return spans
+
+
+def _stripped(text: str, start: int, end: int) -> tuple[int, int]:
+    part = text[start:end]
+    start += len(part) - len(part.lstrip())
+    return start, start + len(part.strip())
 
 
 def _ends(text: str, start: int, match: re.Match) -> bool:

@@ -1,6 +1,9 @@
 import pytest
 
-from keras_albert.pretraining.sentences import split_sentences
+from keras_albert.preprocessing.sentences import (
+    document_spans,
+    split_sentences,
+)
 
 pytestmark = pytest.mark.once
 
@@ -50,3 +53,15 @@ def test_runs_of_marks_take_no_longer():
     """A table of contents, or spam: not each mark is tried anew."""
     text = "Chapter 1" + "." * 300_000 + "12 and so on. The end"
     assert split_sentences(text) == [text[:-8], "The end"]
+
+
+def test_spans_are_places_in_the_text():
+    text = "  One is here.  Two, too!\n\n \nA heading\n\nThree is\nlast. "
+    spans = document_spans(text)
+    assert [text[start:end] for start, end in spans] == [
+        "One is here.",
+        "Two, too!",
+        "A heading",
+        "Three is\nlast.",
+    ]
+    assert document_spans(" \n\n ") == []

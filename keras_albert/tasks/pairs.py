@@ -1,0 +1,157 @@
+"""Texts that belong together, in memory: checked, and in batches."""
+
+import keras
+import numpy as np
+
+from keras_albert.preprocessing.packer import trim_padding
+from keras_albert.preprocessing.text_embedder import SCORED_KEYS, keys_of
+from keras_albert.tasks.targets import as_array, check_numbers
+
+OBJECTIVES = ("contrastive", "cosine")
+
+
+def is_raw_pairs(x):
+    """Whether texts that belong together are in memory, as strings."""
+    return isinstance(x, dict) and "token_ids" not in x
+
+
+def check_keys(names, objective):
+    """Raises ValueError unless an objective learns from such examples.
+
+    Args:
+        names: tuple, see `keras_albert.preprocessing.text_embedder.keys_of`.
+        objective: string, one of `OBJECTIVES`.
+    """
+    if (names == SCORED_KEYS) != (objective == "cosine"):
+        raise ValueError(
+            "The objective must be 'contrastive' for 'text' and 'positive', "
+            "and 'cosine' for 'text' and 'pair' with scores. Received: "
+            f"objective={objective!r} and {', '.join(map(repr, names))}; make "
+            "the model with the other `objective`, or rename the texts."
+        )
+
+
+def check_pairs(x, y, objective, score_range):
+    """Checks examples in memory.
+
+    Args:
+        x: dictionary of lists of strings.
+        y: scores, classes, or `None`.
+        objective: string, one of `OBJECTIVES`.
+        score_range: pair of floats.
+
+    Returns:
+        The keys, see `keys_of`; and x and y as a dictionary of lists and an
+        array or `None`.
+
+    Raises:
+        ValueError: if they are not as many, or cannot be learned from.
+    """
+    names = keys_of(x)
+    check_keys(names, objective)
+    x = {name: _texts(x[name], name) for name in names}
+    counts = {name: len(texts) for name, texts in x.items()}
+    if y is not None:
+        y = as_array(y)
+        counts["targets"] = len(y)
+    if len(set(counts.values())) > 1 or not counts["text"]:
+        raise ValueError(
+            "There must be at least one example, and each text, and target, "
+            "for each. Received: "
+            + ", ".join(f"{n} of {name}" for name, n in counts.items())
+            + "."
+        )
+    if objective == "cosine":
+        check_scores(y, score_range)
+    else:
+        check_negatives(list(zip(*x.values(), strict=True)))
+    return names, x, y
+
+
+def _texts(texts, name):
+    texts = texts.tolist() if hasattr(texts, "tolist") else list(texts)
+    for index, text in enumerate(texts):
+        if not isinstance(text, (str, bytes)) or not text.strip():
+            raise ValueError(
+                f"`{name}` must be strings that are not empty. Received at "
+                f"index {index}: {text!r:.80}."
+            )
+    return texts
+
+
+def check_scores(scores, score_range, where=None):
+    """Raises ValueError for scores that there are not.
+
+    Args:
+        scores: array, or `None`.
+        score_range: pair of floats.
+        where: function from an index to the name of the row; by default
+            `index …`.
+    """
+    if scores is None:
+        raise ValueError(
+            "The objective 'cosine' must have a score for each pair. Received "
+            "none."
+        )
+    check_numbers(scores)
+    low, high = score_range
+    wrong = np.flatnonzero((scores.ravel() < low) | (scores.ravel() > high))
+    if len(wrong):
+        index = int(wrong[0])
+        place = f"index {index}" if where is None else where(index)
+        raise ValueError(
+            f"{place}: a score must lie in the range {low:g} to {high:g}. It "
+            f"is {scores.ravel()[index]:g}; correct it, or give the range "
+            "that the scores have."
+        )
+
+
+def check_negatives(examples, where=None):
+    """Raises ValueError for hard negatives that are positives.
+
+    Args:
+        examples: list of tuples of texts.
+        where: see `check_scores`.
+    """
+    for index, texts in enumerate(examples):
+        if len(texts) == 3 and texts[2] in texts[:2]:
+            place = f"index {index}" if where is None else where(index)
+            raise ValueError(
+                f"{place}: a hard negative must be another text than the two "
+                f"that belong together. Received: {texts[2]!r:.80}."
+            )
+
+
+def pair_dataset(data, texts, batch_size, shuffle=False):
+    """Batches of whole examples, each only as long as it needs.
+
+    Args:
+        data: what the preprocessor gives, of arrays with a row a text.
+        texts: int, the texts of an example.
+        batch_size: int, examples.
+        shuffle: bool. Whether each epoch has another order.
+
+    Returns:
+        A `tf.data.Dataset` of what the data is.
+    """
+    import tensorflow as tf
+
+    def grouped(x):
+        return tf.constant(x.reshape(-1, texts, *x.shape[1:]))
+
+    features, *rest = tf.nest.map_structure(keras.ops.convert_to_numpy, data)
+    data = tf.nest.map_structure(grouped, (trim_padding(features), *rest))
+    examples = len(data[0]["token_ids"])
+    order = tf.data.Dataset.range(examples)
+    if shuffle:
+        order = order.shuffle(examples)
+
+    def make_batch(rows):
+        def flat(x):
+            return tf.reshape(tf.gather(x, rows), [-1, *x.shape[2:]])
+
+        features, *rest = tf.nest.map_structure(flat, data)
+        return (trim_padding(features), *rest)
+
+    dataset = order.batch(batch_size).map(make_batch, num_parallel_calls=2)
+    return dataset.prefetch(2)

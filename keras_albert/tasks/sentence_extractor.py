@@ -1,0 +1,407 @@
+"""The sentences of a document that say what it is about."""
+
+import keras
+import keras_nlp
+import numpy as np
+from keras import ops
+
+from keras_albert.layers.encoder import weight_initializer
+from keras_albert.models.backbone import AlbertBackbone, check_rates
+from keras_albert.preprocessing.sentence_extractor import (
+    AlbertSentenceExtractorPreprocessor,
+)
+from keras_albert.preprocessing.sentences import document_spans
+from keras_albert.preprocessing.summaries import select_sentences
+from keras_albert.tasks.questions import window_dataset
+from keras_albert.tasks.targets import check_finite_outputs
+from keras_albert.tasks.task import AlbertTask, as_texts
+
+# Packed in one go, each to the preprocessor's full length.
+_BLOCKS_A_CALL = 2048
+
+
+@keras.saving.register_keras_serializable(package="keras_albert")
+class SentenceCrossentropy(keras.losses.Loss):
+    """Binary cross-entropy of each token; weights say which count.
+
+    Call arguments:
+        y_true: `(batch, sequence)`, 0 or 1.
+        y_pred: `(batch, sequence)` float, logits.
+        sample_weight: `(batch, sequence)` float.
+
+    Returns:
+        float, the mean by weights.
+    """
+
+    def __init__(
+        self,
+        reduction="mean_with_sample_weight",
+        name="sentence_crossentropy",
+        **kwargs,
+    ):
+        super().__init__(reduction=reduction, name=name, **kwargs)
+
+    def call(self, y_true, y_pred):
+        y_true, logits = (ops.cast(x, "float32") for x in (y_true, y_pred))
+        # max(x, 0) - x y + log(1 + exp(-|x|)), which never overflows.
+        rest = ops.log1p(ops.exp(-ops.abs(logits)))
+        return ops.relu(logits) - logits * y_true + rest
+
+
+@keras.saving.register_keras_serializable(package="keras_albert")
+class AlbertSentenceExtractor(AlbertTask, keras_nlp.models.Task):
+    """Scores each sentence of a document, at the `[CLS]` before it.
+
+    Dropout and a dense layer of one output on the sequence, as BERTSUM's
+    simple classifier (Liu 2019, https://arxiv.org/abs/1903.10318, section
+    2.2; Liu and Lapata 2019, https://arxiv.org/abs/1908.08345): the encoder
+    reads all sentences of a block at once.
+
+    Args:
+        backbone: an `AlbertBackbone` of at least two segments.
+        preprocessor: an `AlbertSentenceExtractorPreprocessor`, or `None` for
+            a model of ready tensors.
+        dropout: float. Dropout rate on the sequence output.
+        head_dtype: dtype policy of the output layer, instead of the
+            backbone's. A quantized model keeps it.
+        **kwargs: `name`, and `compile=False` to compile later.
+
+    Inputs: documents, as strings or as lists of sentences; or the backbone's
+    dictionary of ready tensors.
+
+    Outputs: `(batch, sequence)` float, logits; those at each `[CLS]` are the
+    sentences'.
+
+    Targets are for each document its sentences' labels, 0 or 1, or a summary,
+    from which they follow, see `AlbertSentenceExtractorPreprocessor`. For
+    ready tensors they are `(batch, sequence)` int, with weights of the same
+    shape that are 0 but at each `[CLS]`. The default loss is binary
+    cross-entropy, its mean over sentences.
+
+    `fit` and `evaluate` split lists of documents that are too long into
+    blocks of whole sentences; `predict`, and `tf.data` pipelines, leave out
+    what is beyond.
+
+    Raises:
+        ValueError: if the arguments contradict each other.
+
+    Example:
+    ```python
+    import keras_albert as ka
+
+    extractor = ka.AlbertSentenceExtractor.from_preset("albert_tiny_en")
+    documents = [
+        "The council met on Monday. It was warm. A bridge will be built.",
+        "It was quiet. The mill is closed from May on.",
+    ]
+    summaries = ["A new bridge is built.", "The mill will be closed."]
+    extractor.fit(documents, summaries, batch_size=2, epochs=1)
+    extractor.summarize(documents[0], sentences=1)
+    # [{"text": "A bridge …", "score": 0.5…, "index": 2, "start": 40, …}]
+    ```
+    """
+
+    backbone_cls = AlbertBackbone
+    preprocessor_cls = AlbertSentenceExtractorPreprocessor
+    output_name = "sentence_logits"  # Of exported files.
+
+    def __init__(
+        self,
+        backbone,
+        preprocessor=None,
+        dropout=0.1,
+        head_dtype=None,
+        **kwargs,
+    ):
+        check_rates(dropout=dropout)
+        self.check_parts(backbone, preprocessor)
+        if backbone.num_segments < 2:
+            raise ValueError(
+                "The backbone must have `num_segments` of at least 2, which "
+                "sentences are of in turn. Received: "
+                f"num_segments={backbone.num_segments}."
+            )
+
+        # === Layers ===
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.output_dropout = keras.layers.Dropout(
+            dropout, dtype=backbone.dtype_policy, name="output_dropout"
+        )
+        self.output_dense = keras.layers.Dense(
+            1,
+            kernel_initializer=weight_initializer(),
+            dtype=head_dtype or backbone.dtype_policy,
+            name="logits",
+        )
+
+        # === Functional model ===
+        inputs = backbone.input
+        sequence = backbone(inputs)["sequence_output"]
+        outputs = self.output_dense(self.output_dropout(sequence))[:, :, 0]
+        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+
+        # === Config ===
+        self.dropout = dropout
+
+    # === Training ===
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        sample_weight=None,
+        validation_data=None,
+        **kwargs,
+    ):
+        """Trains; see `keras.Model.fit`.
+
+        Args:
+            x: list of documents; a `tf.data.Dataset` of batches as the
+                preprocessor takes them; or ready tensors.
+            y: see the class.
+            batch_size: int, blocks: a long document counts as several.
+            sample_weight: one weight a document.
+            validation_data: tuple of `x`, `y` and maybe weights, or a
+                dataset.
+            **kwargs: see `keras.Model.fit`.
+
+        Returns:
+            A `keras.callbacks.History`.
+
+        Raises:
+            ValueError: if a document has no sentences, or its labels are not
+                as many.
+        """
+        if isinstance(validation_data, tuple):
+            data = keras.utils.unpack_x_y_sample_weight(validation_data)
+            if _is_raw(data[0]):
+                validation_data = self._from_raw(
+                    *data[:2], batch_size, data[2]
+                )[0]
+        if _is_raw(x):
+            shuffle = kwargs.pop("shuffle", True)
+            x, y, batch_size, sample_weight = self._from_raw(
+                x, y, batch_size, sample_weight, shuffle
+            )
+            kwargs["shuffle"] = False  # it is; Keras would warn it does not
+        return super().fit(
+            x,
+            y,
+            batch_size=batch_size,
+            sample_weight=sample_weight,
+            validation_data=validation_data,
+            **kwargs,
+        )
+
+    def evaluate(
+        self, x=None, y=None, batch_size=None, sample_weight=None, **kwargs
+    ):
+        """Measures loss and accuracy of sentences; see `fit`."""
+        x, y, batch_size, sample_weight = self._from_raw(
+            x, y, batch_size, sample_weight
+        )
+        return super().evaluate(
+            x, y, batch_size=batch_size, sample_weight=sample_weight, **kwargs
+        )
+
+    def predict(self, x=None, *args, **kwargs):
+        """Predicts; see `keras.Model.predict`, and the class for x."""
+        if _is_raw(x):
+            self._check_preprocessor()
+            x = self.preprocessor(list(x))
+        return super().predict(x, *args, **kwargs)
+
+    def _from_raw(self, x, y, batch_size, sample_weight, shuffle=False):
+        """What `keras.Model.fit` takes, from documents and labels."""
+        if not _is_raw(x):
+            return x, y, batch_size, sample_weight
+        self._check_preprocessor()
+        documents = self.preprocessor.documents(x)
+        check_documents(documents)
+        labels = self.preprocessor.labels(() if y is None else y, documents)
+        blocks = self.preprocessor.blocks(documents)
+        features = self.preprocessor.pack(blocks)
+        length = features["token_ids"].shape[1]
+        classes, weights = self.preprocessor.targets(blocks, labels, length)
+        if sample_weight is not None:
+            rows = [block.document for block in blocks]
+            weights *= np.asarray(sample_weight, "float32")[rows][:, None]
+        data = (features, classes, weights)
+        dataset = window_dataset(data, batch_size or 32, shuffle)
+        return dataset, None, None, None
+
+    def _check_preprocessor(self):
+        if self.preprocessor is None:
+            raise ValueError(
+                "AlbertSentenceExtractor needs a `preprocessor` to take "
+                "texts. It has none; pass one to the constructor."
+            )
+
+    def preprocess_samples(self, x, y=None, sample_weight=None):
+        """Documents to batches; targets as long as the features."""
+        data = super().preprocess_samples(x, y, sample_weight)
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if y is None or sample_weight is None:
+            return data
+        length = x["token_ids"].shape[1]
+        if length is None:
+            import tensorflow as tf
+
+            length = tf.shape(x["token_ids"])[1]
+        return x, y[:, :length], sample_weight[:, :length]
+
+    # === Results ===
+
+    def summarize(
+        self, text, sentences=3, trigram_blocking=True, batch_size=None
+    ):
+        """Takes the sentences with the highest scores, in their order.
+
+        Args:
+            text: a document of any length, a string; or a list of documents,
+                strings or lists of sentences.
+            sentences: int, how many are taken at most.
+            trigram_blocking: bool. Whether a sentence is left out that shares
+                three words in a row with a better one.
+            batch_size: int. How many blocks are computed together; `None`:
+                as many as have 2,048 tokens.
+
+        Returns:
+            For one document a list of sentences in the document's order, for
+            a list a list of such lists. A sentence is a dictionary: `"text"`;
+            `"score"`, the probability that it belongs to a summary;
+            `"index"` among the document's sentences; and of documents that
+            are strings `"start"` and `"end"`, in characters of the user's
+            text. There are fewer than `sentences` where the document has
+            fewer, or the others repeat those taken; none of an empty one.
+
+        Raises:
+            ValueError: if `text` holds anything else, `sentences` is not
+                positive, or the model's outputs are not finite.
+        """
+        if sentences < 1:
+            raise ValueError(
+                f"`sentences` must be positive. Received: {sentences}."
+            )
+        single = isinstance(text, str)
+        if not single and not isinstance(text, (list, tuple, np.ndarray)):
+            raise ValueError(
+                "`text` must be a string, or a list of documents. Received: "
+                f"{text!r:.80}."
+            )
+        items = [text] if single else text
+        as_texts([x for x in items if isinstance(x, str)])  # checks them
+        self._check_preprocessor()
+        documents = self.preprocessor.documents(items)
+        results = []
+        for item, parts, scores in zip(
+            items,
+            documents,
+            self.sentence_scores(documents, batch_size),
+            strict=True,
+        ):
+            chosen = select_sentences(
+                parts, scores, sentences, trigram_blocking
+            )
+            places = document_spans(item) if isinstance(item, str) else None
+            summary = []
+            for index in chosen:
+                result = {
+                    "text": parts[index],
+                    "score": float(scores[index]),
+                    "index": index,
+                }
+                if places is not None:
+                    result["start"], result["end"] = places[index]
+                summary.append(result)
+            results.append(summary)
+        return results[0] if single else results
+
+    def sentence_scores(self, documents, batch_size=None):
+        """The probabilities that sentences belong to a summary.
+
+        Args:
+            documents: list of lists of sentences.
+            batch_size: int or `None`, see `summarize`.
+
+        Returns:
+            list of `(sentences,)` float32 arrays, a document each.
+        """
+        self._check_preprocessor()
+        results = [np.zeros(len(part), "float32") for part in documents]
+        blocks = self.preprocessor.blocks(documents)
+        for start in range(0, len(blocks), _BLOCKS_A_CALL):
+            part = blocks[start : start + _BLOCKS_A_CALL]
+            # To the full length, so that batches have few different ones.
+            features = self.preprocessor.pack(
+                part, self.preprocessor.sequence_length
+            )
+            for rows, outputs in self.outputs_by_length(features, batch_size):
+                logits = np.asarray(
+                    ops.convert_to_numpy(ops.cast(outputs, "float32"))
+                )
+                check_finite_outputs(logits)
+                for row, values in zip(rows, logits, strict=True):
+                    block = part[row]
+                    places = list(block.sentences)
+                    results[block.document][places] = 1.0 / (
+                        1.0 + np.exp(-values[block.positions])
+                    )
+        return results
+
+    def head_outputs(self, backbone_outputs):
+        return self.output_dense(backbone_outputs["sequence_output"])[:, :, 0]
+
+    def inference_outputs(self, backbone_outputs, inputs=None):
+        """What an exported file gives, from the backbone's outputs.
+
+        Args:
+            backbone_outputs: the dictionary of the backbone's outputs.
+            inputs: the dictionary of the model's inputs.
+
+        Returns:
+            `{"sentence_logits": (batch, sequence)}` float.
+        """
+        return {self.output_name: self.head_outputs(backbone_outputs)}
+
+    def default_loss(self):
+        return SentenceCrossentropy()
+
+    def default_weighted_metrics(self):
+        return [keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0)]
+
+    # === Config ===
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(self.head_dtype_config(self.output_dense))
+        config["dropout"] = self.dropout
+        return config
+
+
+def check_documents(documents, where=None):
+    """Raises ValueError unless each document has a sentence, to learn from.
+
+    Args:
+        documents: list of lists of sentences.
+        where: function from an index to the name of the row; by default
+            `index …`.
+    """
+    if not documents:
+        raise ValueError("There must be at least one document.")
+    for index, sentences in enumerate(documents):
+        if not sentences:
+            place = f"index {index}" if where is None else where(index)
+            raise ValueError(
+                f"{place}: a document must have at least one sentence. It is "
+                "empty; give it a text, or remove it."
+            )
+
+
+def _is_raw(x):
+    """Whether documents are in memory, as strings."""
+    return isinstance(x, (list, tuple, np.ndarray)) and not any(
+        isinstance(part, dict) for part in x
+    )
