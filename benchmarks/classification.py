@@ -179,7 +179,7 @@ def main():
         bag_of_embeddings(preprocessor, train, dev, test, len(labels), seed)
         for seed in args.seeds
     ]
-    start = "random weights" if args.preset is None else "preset"
+    start = splits.start_name(args.preset)
     splits.show_all(bags, metrics, "bag of embeddings")
     splits.show_all(results, metrics, start)
     minutes = (time.perf_counter() - begin) / 60

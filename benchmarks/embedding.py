@@ -231,7 +231,7 @@ def main():
     begin = time.perf_counter()
     run_set, metrics = RUNS[args.set]
     baseline, untrained, results = run_set(args, batch_size)
-    start = "random weights" if args.preset is None else "preset"
+    start = splits.start_name(args.preset)
     splits.show_all(baseline, metrics, "TF-IDF")
     splits.show_all(untrained, metrics, f"{start}, untrained")
     splits.show_all(results, metrics, start)

@@ -1,4 +1,4 @@
-"""CommonsenseQA with tiny models from random weights, beside guessing.
+"""CommonsenseQA with tiny models, beside guessing.
 
     python benchmarks/multiple_choice.py --data DIR [--seeds 0 1 2]
         [--epochs 5] [--preset P] [--train-questions N] [--dev-questions N]
@@ -6,11 +6,10 @@
 
 `DIR` has the folders of docs/data.md. CommonsenseQA's test answers are not
 public: a tenth of the training questions chooses the epoch, and the dev
-questions are the test. Each seed draws the weights of a model of the bundled
-preset's size (or, with `--preset`, its head), trains it by the fine-tuning
-recipe, and scores it. Baselines in the same run: guessing, and the choice that
-shares most words with its question.
-What was run before is in `results.json` of the output and is not run again.
+questions are the test. Each seed draws the weights of a small model (or, with
+`--preset`, of its head), trains it by the fine-tuning recipe, and scores it.
+Baselines in the same run: guessing, and the choice that shares most words with
+its question. What was run before is in `results.json` of the output and is not run again.
 """
 
 import argparse
@@ -21,9 +20,8 @@ import statistics
 
 import numpy as np
 
+import splits
 from keras_albert.data.choices import read_choices
-from keras_albert.models.backbone import AlbertBackbone
-from keras_albert.presets.registry import local_preset_folder
 from keras_albert.tasks.loading import load_preset
 from keras_albert.tasks.multiple_choice import AlbertMultipleChoice
 from keras_albert.training.fine_tune import fine_tune
@@ -34,15 +32,7 @@ from keras_albert.training.multiple_choice import (
 )
 from keras_albert.training.start import make_task
 
-SIZED_AS = "albert_tiny_en"
 MAX_LENGTH = 96
-SIZES = (
-    "hidden_dim",
-    "num_layers",
-    "num_heads",
-    "embedding_dim",
-    "intermediate_dim",
-)
 
 
 def words(text):
@@ -64,26 +54,16 @@ def read(path, most):
     return questions[:most], answers[:most]
 
 
-def start(preset):
-    if preset is not None:
-        return {"preset": preset}
-    backbone = AlbertBackbone.from_preset(SIZED_AS, load_weights=False)
-    folder = pathlib.Path(local_preset_folder(SIZED_AS))
-    return {
-        "vocabulary": str(folder / "assets" / "tokenizer" / "vocabulary.spm"),
-        "sizes": {name: getattr(backbone, name) for name in SIZES},
-    }
-
-
 def run(arguments, seed, train, test):
     questions, answers = train
     held_out = len(questions) // 10
-    folder = os.path.join(arguments.output, f"commonsenseqa-{seed}")
+    start = splits.start_name(arguments.preset)
+    folder = os.path.join(arguments.output, f"commonsenseqa-{start}-{seed}")
     task = make_task(
         AlbertMultipleChoice,
         max_length=MAX_LENGTH,
         seed=seed,
-        **start(arguments.preset),
+        **splits.model_start(arguments.preset),
     )
     metrics = fine_tune(
         task,
@@ -109,7 +89,7 @@ def run(arguments, seed, train, test):
         "chance": scores["chance"],
         "word_overlap": overlap_accuracy(*test),
         "questions": len(test[0]),
-        "preset": arguments.preset,
+        "start": start,
         "epochs": arguments.epochs,
         "learning_rate": arguments.learning_rate,
         **{name: metrics[name] for name in names},
@@ -156,11 +136,12 @@ def main():
     path = pathlib.Path(arguments.output) / "results.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = json.loads(path.read_text()) if path.exists() else []
+    start = splits.start_name(arguments.preset)
     for seed in arguments.seeds:
-        if all(row["seed"] != seed for row in rows):
+        if all((row["seed"], row["start"]) != (seed, start) for row in rows):
             rows.append(run(arguments, seed, train, test))
             path.write_text(json.dumps(rows, indent=1))
-    print(table([row for row in rows if row["seed"] in arguments.seeds]))
+    print(table([row for row in rows if row["start"] == start]))
 
 
 if __name__ == "__main__":

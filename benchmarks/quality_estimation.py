@@ -98,8 +98,8 @@ def main():
         seeds=args.seeds,
         num_classes=1,
     )
-    start = "random weights" if args.preset is None else "preset"
-    splits.show(start, [result["pearson"] for result in results])
+    start = splits.start_name(args.preset)
+    splits.show_all(results, ["pearson"], start)
     minutes = (time.perf_counter() - begin) / 60
     print(f"{minutes:.1f} minutes on {keras.backend.backend()}")
 

@@ -1,14 +1,15 @@
-"""SQuAD 1.1 and 2.0 with tiny models from random weights, and a baseline.
+"""SQuAD 1.1 and 2.0 with tiny models, beside a baseline.
 
-    python benchmarks/question_answering.py --data DIR [--seeds 0 1 2]
-        [--rows N] [--dev-rows N] [--epochs 2] [--output runs/answers]
+    python benchmarks/question_answering.py --data DIR [--no-answer]
+        [--preset P] [--seeds 0 1 2] [--rows N] [--dev-rows N] [--epochs 2]
+        [--learning-rate 5e-4] [--max-length 384] [--output runs/answers]
 
 `DIR` has the folder `squad` of docs/data.md, with the training questions in
 one file, `train-v1.1.json`, or in several, `train-v1.1.*.json`; all with or
-without `.gz`. Each seed draws the weights of a model of the bundled preset's
-size, trains it by the fine-tuning recipe on the first `--rows` questions, and
-scores it on the dev set of 1.1. The dev set is no part of the training: the
-recipe's dev questions are a twentieth of the training ones, on other texts.
+without `.gz`. Each seed draws the weights of a small model (or, with
+`--preset`, of its head), trains it by the fine-tuning recipe on the first
+`--rows` questions, and scores it on the dev set of 1.1. The dev set is no part
+of the training: the recipe's dev questions are a twentieth of the training ones, on other texts.
 
 There is no training set of 2.0 in `DIR`. `--no-answer` makes one of its kind:
 half of the training questions are asked about another text of the same
@@ -34,16 +35,14 @@ import statistics
 
 import numpy as np
 
+import splits
 from keras_albert.data.squad import Questions, read_questions
 from keras_albert.metrics.squad import normalize_answer, score_answers
-from keras_albert.models.backbone import AlbertBackbone
-from keras_albert.presets.registry import local_preset_folder
 from keras_albert.tasks.loading import load_preset
 from keras_albert.training import question_answering
 from keras_albert.training.fine_tune import fine_tune
 
-PRESET = "albert_tiny_en"
-RECIPE = {"learning_rate": 5e-4, "batch_size": 48, "tokens_per_batch": "auto"}
+RECIPE = {"batch_size": 48, "tokens_per_batch": "auto"}
 # Of the baseline: words of an answer, and around it that are compared.
 WORDS, AROUND = 3, 8
 
@@ -127,26 +126,6 @@ def without_answers(questions, seed):
 # === Runs ===
 
 
-def make_answerer(seed, max_length):
-    backbone = AlbertBackbone.from_preset(PRESET)
-    folder = pathlib.Path(local_preset_folder(PRESET))
-    return question_answering.make_answerer(
-        vocabulary=str(folder / "assets" / "tokenizer" / "vocabulary.spm"),
-        sizes={
-            name: getattr(backbone, name)
-            for name in (
-                "hidden_dim",
-                "num_layers",
-                "num_heads",
-                "embedding_dim",
-                "intermediate_dim",
-            )
-        },
-        max_length=max_length,
-        seed=seed,
-    )
-
-
 def run(train: Questions, dev: Questions, seed, arguments, folder):
     rows, _ = train.learnable()
     kept, choose = question_answering.hold_out(rows, seed)
@@ -160,12 +139,17 @@ def run(train: Questions, dev: Questions, seed, arguments, folder):
         )
 
     metrics = fine_tune(
-        make_answerer(seed, arguments.max_length),
+        question_answering.make_answerer(
+            max_length=arguments.max_length,
+            seed=seed,
+            **splits.model_start(arguments.preset),
+        ),
         kept,
         choose,
         folder,
         seed=seed,
         epochs=arguments.epochs,
+        learning_rate=arguments.learning_rate,
         monitor="f1",
         batches=question_answering.window_batches,
         evaluate=evaluate,
@@ -178,6 +162,7 @@ def run(train: Questions, dev: Questions, seed, arguments, folder):
     return {
         "seed": seed,
         "kind": arguments.kind,
+        "start": splits.start_name(arguments.preset),
         "rows": len(rows),
         "dev_rows": len(dev),
         "scores": scores,
@@ -201,13 +186,14 @@ def baseline_scores(dev):
 
 def table(rows):
     lines = [
-        "| data | training questions | seeds | EM | F1 | baseline, EM | F1 |",
-        "|---|---|---|---|---|---|---|",
+        "| data | weights | training questions | seeds | EM | F1 "
+        "| baseline, EM | F1 |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     groups = collections.defaultdict(list)
     for row in rows:
-        groups[row["kind"], row["rows"]].append(row)
-    for (kind, count), group in groups.items():
+        groups[row["kind"], row["start"], row["rows"]].append(row)
+    for (kind, start, count), group in groups.items():
         cells = []
         for name in ("exact_match", "f1"):
             values = [row["scores"][name] for row in group]
@@ -216,7 +202,7 @@ def table(rows):
         of_base = group[0]["baseline"]
         cells += [f"{of_base[name]:.1f}" for name in ("exact_match", "f1")]
         lines.append(
-            f"| SQuAD {kind} dev | {count:,} | {len(group)} | "
+            f"| SQuAD {kind} dev | {start} | {count:,} | {len(group)} | "
             f"{' | '.join(cells)} |"
         )
     return "\n".join(lines)
@@ -227,6 +213,8 @@ def main(argv=None):
     add = parser.add_argument
     add("--data", required=True, help="folder of the data")
     add("--no-answer", action="store_true", help="as 2.0, see above")
+    add("--preset", help="start from it, not from random weights")
+    add("--learning-rate", type=float, default=5e-4)
     add("--rows", type=int, help="training questions [all]")
     add("--dev-rows", type=int, help="dev questions [all]")
     add("--seeds", type=int, nargs="+", default=[0, 1, 2])
@@ -244,7 +232,8 @@ def main(argv=None):
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = json.loads(path.read_text()) if path.exists() else []
     for seed in arguments.seeds:
-        name = f"{arguments.kind}-{len(train)}-{seed}"
+        start = splits.start_name(arguments.preset)
+        name = f"{arguments.kind}-{start}-{len(train)}-{seed}"
         if any(row["name"] == name for row in rows):
             continue
         of_seed = train

@@ -114,6 +114,11 @@ def prove_no_leakage(splits, folder, max_length, regression=False):
         raise RuntimeError(f"Splits must not share rows: {report['between']}")
 
 
+def start_name(preset):
+    """What a model starts from, as tables and folders name it."""
+    return "random" if preset is None else os.path.basename(preset)
+
+
 def model_start(preset):
     """Arguments of `make_task`: of a preset, or of a small random model."""
     if preset is not None:
@@ -145,7 +150,7 @@ def train_and_score(
         list of what `score` gives, an entry a seed.
     """
     results = []
-    name = "random" if args.preset is None else "preset"
+    name = start_name(args.preset)
     rate = args.learning_rate
     if rate is None and args.preset is None:
         rate = 5e-4

@@ -140,7 +140,7 @@ def main():
         },
     )
     lead = {metric: results[0][f"lead_{metric}"] for metric in METRICS}
-    start = "random weights" if args.preset is None else "preset"
+    start = splits.start_name(args.preset)
     splits.show_all([lead], METRICS, f"lead-{sentences}")
     splits.show_all([best_possible(*test, sentences)], METRICS, "best labels")
     splits.show_all(results, METRICS, start)

@@ -1,14 +1,15 @@
-"""Token-level tasks with tiny models from random weights, and baselines.
+"""Named entities with tiny models, beside a dictionary.
 
-    python benchmarks/token_level.py tag --data DIR [--sets wnut17 conll2003]
-        [--seeds 0 1 2] [--epochs 15] [--output runs/token_level]
+    python benchmarks/token_level.py --data DIR [--sets wnut17 conll2003]
+        [--preset P] [--seeds 0 1 2] [--epochs 15] [--learning-rate F]
+        [--output runs/token_level]
 
-`DIR` has the folders of docs/data.md. Each seed draws the weights of a model
-of the bundled preset's size, trains it by the fine-tuning recipe, chooses the
-epoch by the dev split, and scores that model on the test split. The baseline
-gives each word the label that it has most often in the training split, and
-unknown words none. What was run before is in `DIR/results.json` of the output
-and is not run again, so that seeds can be run one by one.
+`DIR` has the folders of docs/data.md. Each seed draws the weights of a small
+model (or, with `--preset`, of its head), trains it by the fine-tuning recipe,
+chooses the epoch by the dev split, and scores that model on the test split.
+The baseline gives each word the label that it has most often in the training
+split, and unknown words none. What was run before is in `results.json` of the
+output and is not run again, so that seeds can be run one by one.
 """
 
 import argparse
@@ -18,10 +19,9 @@ import os
 import pathlib
 import statistics
 
+import splits
 from keras_albert.data.conll import encode_tags, read_sentences, tag_set
 from keras_albert.metrics.entities import score_entities
-from keras_albert.models.backbone import AlbertBackbone
-from keras_albert.presets.registry import local_preset_folder
 from keras_albert.tasks.loading import load_preset
 from keras_albert.training.token_classification import (
     evaluate_token_classifier,
@@ -32,8 +32,7 @@ FILES = {
     "wnut17": "wnut17/{}.conll.gz",
     "conll2003": "conll2003/{}.txt.gz",
 }
-PRESET = "albert_tiny_en"
-RECIPE = {"learning_rate": 1e-3, "tokens_per_batch": "auto"}
+RANDOM_RATE = 1e-3
 MAX_LENGTH = 128
 
 
@@ -50,49 +49,38 @@ def dictionary_scores(train, test):
     return score_entities(test.labels, given)
 
 
-def sizes_of_preset():
-    backbone = AlbertBackbone.from_preset(PRESET)
-    names = (
-        "hidden_dim",
-        "num_layers",
-        "num_heads",
-        "embedding_dim",
-        "intermediate_dim",
-    )
-    return {name: getattr(backbone, name) for name in names}
-
-
-def vocabulary():
-    folder = pathlib.Path(local_preset_folder(PRESET))
-    return str(folder / "assets" / "tokenizer" / "vocabulary.spm")
-
-
-def run_tagger(data, name, seed, epochs, output):
+def run_tagger(arguments, name, seed):
+    data = arguments.data
+    rate = arguments.learning_rate
+    if rate is None and arguments.preset is None:
+        rate = RANDOM_RATE
     paths = {
         split: os.path.join(data, FILES[name].format(split))
         for split in ("train", "dev", "test")
     }
     train, test = (read_sentences(paths[split]) for split in ("train", "test"))
-    folder = os.path.join(output, f"{name}-{seed}")
+    start = splits.start_name(arguments.preset)
+    folder = os.path.join(arguments.output, f"{name}-{start}-{seed}")
     of_dev = train_token_classifier(
         paths["train"],
         paths["dev"],
         folder,
         model={
-            "vocabulary": vocabulary(),
-            "sizes": sizes_of_preset(),
+            **splits.model_start(arguments.preset),
             "max_length": MAX_LENGTH,
         },
         seed=seed,
-        epochs=epochs,
+        epochs=arguments.epochs,
+        learning_rate=rate,
+        tokens_per_batch="auto",
         resume=True,
-        **RECIPE,
     )
     task = load_preset(os.path.join(folder, "model"))
     classes = encode_tags(test, tag_set(train))
     of_test = evaluate_token_classifier(task, (test.words, classes))
     return {
         "set": name,
+        "start": start,
         "seed": seed,
         "test": of_test,
         "dev": {key: of_dev[key] for key in ("f1", "accuracy")},
@@ -115,20 +103,20 @@ def run_tagger(data, name, seed, epochs, output):
 def table(rows):
     """Lines of Markdown, a row a set: mean ± standard deviation."""
     lines = [
-        "| data | seeds | dev F1 | test F1 | dictionary, test F1 |",
-        "|---|---|---|---|---|",
+        "| data | weights | seeds | dev F1 | test F1 | dictionary, test F1 |",
+        "|---|---|---|---|---|---|",
     ]
-    for name in FILES:
-        of_set = [row for row in rows if row["set"] == name]
-        if not of_set:
-            continue
+    for name, start in dict.fromkeys((r["set"], r["start"]) for r in rows):
+        of_set = [
+            row for row in rows if (row["set"], row["start"]) == (name, start)
+        ]
         cells = [
             spread([row[split]["f1"] for row in of_set])
             for split in ("dev", "test")
         ]
         baseline = 100 * of_set[0]["dictionary"]["f1"]
         lines.append(
-            f"| {name} | {len(of_set)} | {cells[0]} | {cells[1]} | "
+            f"| {name} | {start} | {len(of_set)} | {cells[0]} | {cells[1]} | "
             f"{baseline:.1f} |"
         )
     return "\n".join(lines)
@@ -141,40 +129,32 @@ def spread(values):
     return f"{mean:.1f} ± {100 * statistics.stdev(values):.1f}"
 
 
-def tag(arguments):
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--data", required=True, help="folder of the data")
+    add("--sets", nargs="+", choices=FILES, default=[*FILES])
+    add("--preset", help="start from it, not from random weights")
+    add("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    add("--epochs", type=int, default=15)
+    add("--learning-rate", type=float, help="[1e-3; a preset's own]")
+    add("--output", default="runs/token_level")
+    arguments = parser.parse_args(argv)
+    start = splits.start_name(arguments.preset)
     path = pathlib.Path(arguments.output) / "results.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = json.loads(path.read_text()) if path.exists() else []
     for name in arguments.sets:
         for seed in arguments.seeds:
-            if any((r["set"], r["seed"]) == (name, seed) for r in rows):
+            if any(
+                (row["set"], row["start"], row["seed"]) == (name, start, seed)
+                for row in rows
+            ):
                 continue
-            rows.append(
-                run_tagger(
-                    arguments.data,
-                    name,
-                    seed,
-                    arguments.epochs,
-                    arguments.output,
-                )
-            )
+            rows.append(run_tagger(arguments, name, seed))
             path.write_text(json.dumps(rows, indent=1))
             print(json.dumps(rows[-1]), flush=True)
     print(table([row for row in rows if row["set"] in arguments.sets]))
-
-
-def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    tasks = parser.add_subparsers(dest="task", required=True)
-    of_tag = tasks.add_parser("tag", help="entities: WNUT-17, CoNLL-2003")
-    of_tag.add_argument("--data", required=True, help="folder of the data")
-    of_tag.add_argument("--sets", nargs="+", choices=FILES, default=[*FILES])
-    of_tag.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    of_tag.add_argument("--epochs", type=int, default=15)
-    of_tag.add_argument("--output", default="runs/token_level")
-    of_tag.set_defaults(run=tag)
-    arguments = parser.parse_args(argv)
-    arguments.run(arguments)
 
 
 if __name__ == "__main__":
