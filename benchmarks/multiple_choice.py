@@ -9,7 +9,8 @@ public: a tenth of the training questions chooses the epoch, and the dev
 questions are the test. Each seed draws the weights of a small model (or, with
 `--preset`, of its head), trains it by the fine-tuning recipe, and scores it.
 Baselines in the same run: guessing, and the choice that shares most words with
-its question. What was run before is in `results.json` of the output and is not run again.
+its question. What was run before is in `results.json` of the output and is not
+run again.
 """
 
 import argparse

@@ -9,7 +9,8 @@ one file, `train-v1.1.json`, or in several, `train-v1.1.*.json`; all with or
 without `.gz`. Each seed draws the weights of a small model (or, with
 `--preset`, of its head), trains it by the fine-tuning recipe on the first
 `--rows` questions, and scores it on the dev set of 1.1. The dev set is no part
-of the training: the recipe's dev questions are a twentieth of the training ones, on other texts.
+of the training: the recipe's dev questions are a twentieth of the training
+ones, on other texts.
 
 There is no training set of 2.0 in `DIR`. `--no-answer` makes one of its kind:
 half of the training questions are asked about another text of the same
