@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_albert.layers.packed_dense import active_packed_dense
+
 # Added to the attention scores of padded keys, as in the original's
 # `attention_layer`.
 MASKED_SCORE = -10000.0
@@ -72,9 +74,12 @@ def apply_layer(layer, x):
     Returns:
         Its output.
     """
-    if layer.quantization_mode is None:
-        return layer.call(x)
-    return layer(x)
+    if layer.quantization_mode is not None:
+        return layer(x)
+    packed = active_packed_dense()
+    if packed is not None and packed.takes(layer, x):
+        return packed(layer, x)
+    return layer.call(x)
 
 
 @keras.saving.register_keras_serializable(package="keras_albert")

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from keras_albert.layers.packed_dense import PackedDense
 from keras_albert.models.rolled import rolled_outputs
 
 _INPUT_NAMES = ("token_ids", "segment_ids", "padding_mask")
@@ -16,6 +17,8 @@ class RolledInference:
     The shared layer is compiled once instead of `num_layers` times, and
     nothing is kept of each layer's call that inference does not need: on
     torch Keras's bookkeeping takes as long as the arithmetic of a short text.
+    There the kernels are also packed, see `PackedDense`, which takes as much
+    memory again as the layers that differ.
 
     Args:
         backbone: an `AlbertBackbone`.
@@ -30,6 +33,7 @@ class RolledInference:
         self._model = model
         self._names = (*_INPUT_NAMES, *head_inputs)
         self._rolled = _RolledModel(backbone, head, head_inputs)
+        self._packed_dense = PackedDense()
         self._program = None
         self._traced_variables = None
 
@@ -91,7 +95,7 @@ class RolledInference:
     def _on_torch(self, inputs):
         import torch
 
-        with torch.inference_mode():
+        with torch.inference_mode(), self._packed_dense.active():
             return self._on_numpy(inputs)
 
     def _on_numpy(self, inputs):

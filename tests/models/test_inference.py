@@ -6,6 +6,7 @@ import pytest
 
 import contracts
 import keras_albert as ka
+from keras_albert.layers import packed_dense
 
 TASKS = {
     "classes": (ka.AlbertTextClassifier, {"num_classes": 3}),
@@ -49,6 +50,35 @@ def test_weights_are_read_at_each_call(shared):
     task = make_task(shared, "classes")
     assert_inference_is_prediction(task, shared)
     contracts.randomize(task, seed=5)
+    assert_inference_is_prediction(task, shared)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="packs kernels on torch only"
+)
+def test_kernels_are_packed_once_and_again_after_training(shared, monkeypatch):
+    packings, pack = [], packed_dense._operators()[0]
+
+    def counting():
+        return lambda w: packings.append(w) or pack(w), multiply
+
+    multiply = packed_dense._operators()[1]
+    monkeypatch.setattr(packed_dense, "_operators", counting)
+    task = make_task(shared, "classes")
+    layers = sum(map(len, task.backbone.transformer_layers))
+    for _ in range(2):
+        assert_inference_is_prediction(task, shared)
+    assert len(packings) == 6 * layers  # Not once an application.
+    batch = contracts.random_batch(shared)
+    before = task.compute_batch(batch)
+    task.compile(optimizer=keras.optimizers.SGD(0.1))
+    task.fit(batch, np.zeros(len(batch["token_ids"]), "int32"), verbose=0)
+    assert_inference_is_prediction(task, shared)
+    assert len(packings) == 12 * layers
+    assert not np.allclose(before, task.compute_batch(batch), atol=1e-4)
+
+    # A torch without these operators.
+    monkeypatch.setattr(packed_dense, "_operators", lambda: None)
     assert_inference_is_prediction(task, shared)
 
 
