@@ -6,7 +6,9 @@ import sys
 from keras_albert.cli.common import add_columns
 
 EXAMPLE = """keras-albert inspect train.csv dev.csv test.csv \\
-      --text-column text --label-column label --picture data.png"""
+      --text-column text --label-column label --picture data.png
+
+Without --text-column the columns are `text`, and `label` if it is there."""
 
 
 def add_arguments(parser):
@@ -46,22 +48,19 @@ def add_arguments(parser):
 def run(args):
     """Inspects, and prints what is found; 1 when splits share rows."""
     from keras_albert.cli.results import inspection_lines
-    from keras_albert.data.inspection import Columns, inspect_files
+    from keras_albert.data import inspection as data
     from keras_albert.data.inspection_picture import check_picture, draw
     from keras_albert.training.start import load_tokenizer
 
-    if args.text_column is None:
-        raise ValueError("--text-column must name the column of the texts.")
-    columns = Columns(
-        args.text_column,
-        args.pair_column,
-        args.label_column,
-        args.regression,
-        args.multi_label,
+    text, label = data.default_columns(
+        args.files[0], args.text_column, args.label_column
+    )
+    columns = data.Columns(
+        text, args.pair_column, label, args.regression, args.multi_label
     )
     if args.picture is not None:
         check_picture(args.picture)
-    inspection = inspect_files(
+    inspection = data.inspect_files(
         args.files,
         columns,
         load_tokenizer(args.preset, args.vocabulary),

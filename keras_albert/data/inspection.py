@@ -17,7 +17,7 @@ from keras_albert.data.labels import (
     score_among,
     split_labels,
 )
-from keras_albert.data.readers import Rows, read_rows
+from keras_albert.data.readers import Rows, column_names, read_rows
 from keras_albert.data.repeated_rows import RepeatedRows
 
 # Texts tokenized in one call, so that what one call holds is small.
@@ -64,6 +64,31 @@ class Columns:
         if self.separator is not None:
             rows = split_labels(rows, self.separator)
         return rows
+
+
+def default_columns(
+    path: str, text: str | None, label: str | None
+) -> tuple[str, str | None]:
+    """The columns of texts and labels: those named, or those usual.
+
+    Args:
+        path: string, the first file.
+        text: string, the column of texts; or `None`.
+        label: string, the column of labels; or `None`.
+
+    Returns:
+        Both as they are, when there is a text column. Else `"text"`, and
+        the label column or, where the file has it, `"label"`.
+
+    Raises:
+        ValueError: if the file is not as `read_rows` takes it.
+        OSError: if there is no such file, or it cannot be read.
+    """
+    if text is not None:
+        return text, label
+    if label is None and "label" in column_names(path):
+        label = "label"
+    return "text", label
 
 
 @dataclasses.dataclass

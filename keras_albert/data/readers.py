@@ -117,6 +117,29 @@ def _check_differ(columns: Sequence[str]) -> None:
 # === Files ===
 
 
+def column_names(path: str) -> list[str]:
+    """The columns that a file's first line names.
+
+    Args:
+        path: string, see `read_rows`.
+
+    Returns:
+        list of strings: the fields of the first row of CSV or TSV, the keys
+        of the first object of JSON lines.
+
+    Raises:
+        ValueError: if the file or its first line is not as described.
+        OSError: if there is no such file, or it cannot be read.
+    """
+    extension = _extension(path)
+    text = read_text(path)
+    if extension == ".csv":
+        return next(_csv_lines(text, path))[1]
+    if extension == ".tsv":
+        return next(_tsv_lines(text))[1]
+    return [*next(json_lines(text, [], path))[1]]
+
+
 def read_records(
     path: str, columns: Sequence[str], broken: list[int] | None = None
 ) -> Iterator[_Row]:
@@ -135,6 +158,16 @@ def read_records(
         ValueError: if the file or a row of it is not as described.
         OSError: if there is no such file, or it cannot be read.
     """
+    extension = _extension(path)
+    text = read_text(path)
+    if extension == ".csv":
+        return _table(_csv_lines(text, path), columns, path, broken)
+    if extension == ".tsv":
+        return _table(_tsv_lines(text), columns, path, broken)
+    return json_lines(text, columns, path)
+
+
+def _extension(path: str) -> str:
     _check_is_file(path)
     plain = path[:-3] if path.lower().endswith(".gz") else path
     extension = os.path.splitext(plain)[1].lower()
@@ -143,12 +176,7 @@ def read_records(
             f"A data file must end in {', '.join(FORMATS)}, with or without "
             f".gz. Received: {path}; convert or rename it."
         )
-    text = read_text(path)
-    if extension == ".csv":
-        return _table(_csv_lines(text, path), columns, path, broken)
-    if extension == ".tsv":
-        return _table(_tsv_lines(text), columns, path, broken)
-    return json_lines(text, columns, path)
+    return extension
 
 
 def _check_is_file(path: str) -> None:

@@ -207,9 +207,17 @@ def test_bad_input(inspect, options, words):
     assert all(word in lines[0] for word in words)
 
 
-def test_columns_must_be_named(inspect):
-    code, _, err = inspect(columns=[], train_csv=TRAIN)
-    assert code == 2 and "--text-column" in err
+def test_columns_by_default(inspect, report_of):
+    named = report_of(a_csv=TRAIN)
+    assert report_of(columns=[], a_csv=TRAIN) == named
+    rows = [{"text": "a b", "label": "x"}, {"text": "c", "label": "y"}]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    report = report_of(columns=[], a_jsonl=lines)
+    assert report["files"][0]["labels"] == {"x": 1, "y": 1}
+    report = report_of(columns=[], a_tsv="text\tother\na\tb\n")
+    assert "labels" not in report["files"][0]
+    code, _, err = inspect(columns=[], a_csv="sentence,label\na,b\n")
+    assert code == 2 and "'text'" in err and "'sentence'" in err
     code, _, err = inspect(
         columns=["--text-column", "text", "--regression"], train_csv=TRAIN
     )
