@@ -32,7 +32,10 @@ _ESTIMATE, _COMPARISON = 1, 8
 _CHARACTERS_AT_ONCE = 65536
 # Between the texts of a pair.
 SEPARATOR = "\x1f"
-_NO_WORD = re.compile(rf"(?:[^\w{SEPARATOR}]|_)+")
+_SPACES = re.compile(" +")
+# Combining classes from here on are accents above and below letters. Those
+# before make another letter of it: voiced kana, vowels and viramas.
+_ACCENTS = 200
 
 
 def normalize_text(text: str) -> str:
@@ -46,8 +49,22 @@ def normalize_text(text: str) -> str:
         between them; all of it, where it has none. `SEPARATOR` stays.
     """
     folded = unicodedata.normalize("NFKD", text.casefold())
-    letters = "".join(c for c in folded if not unicodedata.combining(c))
-    return _NO_WORD.sub(" ", letters).strip() or text.strip()
+    letters = "".join(
+        c if _is_of_word(c) else " "
+        for c in folded
+        if unicodedata.combining(c) < _ACCENTS
+    )
+    # Not what else `strip` takes for white space: the separator is.
+    words = _SPACES.sub(" ", letters).strip(" ")
+    return words if words.strip() else text.strip()
+
+
+def _is_of_word(character: str) -> bool:
+    return (
+        character.isalnum()
+        or character == SEPARATOR
+        or unicodedata.category(character).startswith("M")
+    )
 
 
 def shingles(text: str) -> frozenset[str]:

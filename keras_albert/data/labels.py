@@ -181,6 +181,30 @@ def score_among(labels: Sequence) -> int | None:
     return first
 
 
+def check_class_names(rows: Rows, advice: str) -> None:
+    """Raises ValueError where labels name no classes: blank ones, scores.
+
+    Args:
+        rows: rows with labels.
+        advice: string, what to do where such numbers are meant as classes.
+    """
+    labels = rows.labels or ()
+    for index, label in enumerate(labels):
+        names = label if isinstance(label, list) else [label]
+        if not all(name.strip() for name in names):
+            raise ValueError(
+                f"{rows.where(index)}: the label must not be empty. Give "
+                "it one, or remove the row."
+            )
+    number = score_among(labels)
+    if number is not None:
+        raise ValueError(
+            f"{rows.where(number)}: the label must name a class. It is "
+            f"{labels[number]}, and all labels are numbers; train a "
+            f"regression on scores, or {advice}."
+        )
+
+
 def class_weights(
     how: str | os.PathLike | Mapping[str, float],
     labels: Sequence[str],

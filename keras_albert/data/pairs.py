@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from keras_albert.data.labels import parse_scores
+from keras_albert.data.labels import check_class_names, parse_scores
 from keras_albert.data.readers import Rows, read_rows
 
 
@@ -88,8 +88,16 @@ class PairFiles:
             `(rows,)` float32 scores; a list of classes; or `None`.
 
         Raises:
-            ValueError: if a score is no number.
+            ValueError: if a score is no number, or a class has no name, or
+                several.
         """
         if self.regression:
             return parse_scores(rows)
+        for index, label in enumerate(rows.labels or ()):
+            if isinstance(label, list):
+                raise ValueError(
+                    f"{rows.where(index)}: the class must be one. It is a "
+                    "list; name one."
+                )
+        check_class_names(rows, "give classes names that are no numbers")
         return rows.labels

@@ -42,7 +42,10 @@ def score_retrieval(queries, documents, relevant, ks=(1, 5), left_out=None):
     rows = []
     for start in range(0, len(queries), _QUERIES_A_CALL):
         part = slice(start, start + _QUERIES_A_CALL)
+        # Rounded: equal vectors have scores that differ in the last bits,
+        # since a matrix product adds up in another order at its edges.
         scores = np.asarray(queries[part]) @ np.asarray(documents).T
+        scores = scores.astype("float32")
         for place, row in enumerate(scores):
             right = relevant[start + place]
             if left_out is not None:

@@ -114,6 +114,11 @@ class AlbertSentenceExtractorPreprocessor(
         Raises:
             ValueError: if they are not as many, or something else.
         """
+        if isinstance(y, (str, bytes)):
+            raise ValueError(
+                "There must be a list of labels, or of summaries. Received "
+                f"one string: {y!r:.80}."
+            )
         y = list(y)
         if len(y) != len(documents):
             raise ValueError(

@@ -87,16 +87,20 @@ def keys_of(x):
         x: dictionary.
 
     Raises:
-        ValueError: if they are neither `PAIR_KEYS`, of which the last may be
-            left out, nor `SCORED_KEYS`.
+        ValueError: if it is none, or they are neither `PAIR_KEYS`, of which
+            the last may be left out, nor `SCORED_KEYS`.
     """
+    is_dictionary = isinstance(x, dict)
     for keys in (PAIR_KEYS, PAIR_KEYS[:2], SCORED_KEYS):
-        if set(x) == set(keys):
+        if is_dictionary and set(x) == set(keys):
             return keys
+    received = type(x).__name__
+    if is_dictionary:
+        received = ", ".join(map(repr, x)) or "an empty one"
     raise ValueError(
         "Texts that belong together must be a dictionary of 'text', "
         "'positive' and maybe 'negative', or of 'text' and 'pair'. Received: "
-        f"{', '.join(map(repr, x)) or 'an empty one'}."
+        f"{received}."
     )
 
 

@@ -1,5 +1,7 @@
 """What an embedder learns from: texts that belong together, or scores."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -139,10 +141,11 @@ def check_score_range(score_range):
         score_range: pair of numbers.
 
     Raises:
-        ValueError: if the first is not below the second.
+        ValueError: if they are not two, not finite, or the first is not
+            below the second.
     """
     low, high = map(float, score_range)
-    if not low < high:
+    if not -math.inf < low < high < math.inf:
         raise ValueError(
             "`score_range` must be the lowest and the highest score. "
             f"Received: {low:g}, {high:g}."

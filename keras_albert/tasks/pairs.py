@@ -5,14 +5,17 @@ import numpy as np
 
 from keras_albert.preprocessing.packer import trim_padding
 from keras_albert.preprocessing.text_embedder import SCORED_KEYS, keys_of
-from keras_albert.tasks.targets import as_array, check_numbers
+from keras_albert.tasks.targets import as_array, check_numbers, check_shape
+from keras_albert.tasks.task import as_texts
 
 OBJECTIVES = ("contrastive", "cosine")
 
 
 def is_raw_pairs(x):
-    """Whether texts that belong together are in memory, as strings."""
-    return isinstance(x, dict) and "token_ids" not in x
+    """Whether texts are in memory, as strings."""
+    if isinstance(x, dict):
+        return "token_ids" not in x
+    return isinstance(x, (str, list, tuple, np.ndarray))
 
 
 def check_keys(names, objective):
@@ -53,6 +56,7 @@ def check_pairs(x, y, objective, score_range):
     counts = {name: len(texts) for name, texts in x.items()}
     if y is not None:
         y = as_array(y)
+        check_shape(y, (1,), "scores or classes")
         counts["targets"] = len(y)
     if len(set(counts.values())) > 1 or not counts["text"]:
         raise ValueError(
@@ -69,14 +73,21 @@ def check_pairs(x, y, objective, score_range):
 
 
 def _texts(texts, name):
-    texts = texts.tolist() if hasattr(texts, "tolist") else list(texts)
+    texts = texts.numpy() if hasattr(texts, "numpy") else texts
+    texts = texts.tolist() if hasattr(texts, "tolist") else texts
+    if isinstance(texts, (str, bytes)):
+        raise ValueError(
+            f"`{name}` must be a list of strings, one an example. Received "
+            f"one string: {texts!r:.80}."
+        )
+    texts = [x.decode() if isinstance(x, bytes) else x for x in texts]
     for index, text in enumerate(texts):
-        if not isinstance(text, (str, bytes)) or not text.strip():
+        if not isinstance(text, str) or not text.strip():
             raise ValueError(
                 f"`{name}` must be strings that are not empty. Received at "
                 f"index {index}: {text!r:.80}."
             )
-    return texts
+    return as_texts(texts)[0]
 
 
 def check_scores(scores, score_range, where=None):

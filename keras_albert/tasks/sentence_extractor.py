@@ -1,5 +1,7 @@
 """The sentences of a document that say what it is about."""
 
+import numbers
+
 import keras
 import keras_nlp
 import numpy as np
@@ -13,7 +15,7 @@ from keras_albert.preprocessing.sentence_extractor import (
 from keras_albert.preprocessing.sentences import document_spans
 from keras_albert.preprocessing.summaries import select_sentences
 from keras_albert.tasks.questions import window_dataset
-from keras_albert.tasks.targets import check_finite_outputs
+from keras_albert.tasks.targets import check_finite_outputs, check_weights
 from keras_albert.tasks.task import AlbertTask, as_texts
 
 # Packed in one go, each to the preprocessor's full length.
@@ -220,6 +222,7 @@ class AlbertSentenceExtractor(AlbertTask, keras_nlp.models.Task):
         self._check_preprocessor()
         documents = self.preprocessor.documents(x)
         check_documents(documents)
+        sample_weight = check_weights(sample_weight, len(documents))
         labels = self.preprocessor.labels(() if y is None else y, documents)
         blocks = self.preprocessor.blocks(documents)
         features = self.preprocessor.pack(blocks)
@@ -227,7 +230,7 @@ class AlbertSentenceExtractor(AlbertTask, keras_nlp.models.Task):
         classes, weights = self.preprocessor.targets(blocks, labels, length)
         if sample_weight is not None:
             rows = [block.document for block in blocks]
-            weights *= np.asarray(sample_weight, "float32")[rows][:, None]
+            weights *= sample_weight[rows][:, None]
         data = (features, classes, weights)
         dataset = window_dataset(data, batch_size or 32, shuffle)
         return dataset, None, None, None
@@ -281,12 +284,13 @@ class AlbertSentenceExtractor(AlbertTask, keras_nlp.models.Task):
             ValueError: if `text` holds anything else, `sentences` is not
                 positive, or the model's outputs are not finite.
         """
-        if sentences < 1:
+        if not isinstance(sentences, numbers.Integral) or sentences < 1:
             raise ValueError(
-                f"`sentences` must be positive. Received: {sentences}."
+                "`sentences` must be positive, an integer. Received: "
+                f"{sentences!r}."
             )
         single = isinstance(text, str)
-        if not single and not isinstance(text, (list, tuple, np.ndarray)):
+        if not single and not _is_sequence(text):
             raise ValueError(
                 "`text` must be a string, or a list of documents. Received: "
                 f"{text!r:.80}."
@@ -402,6 +406,14 @@ def check_documents(documents, where=None):
 
 def _is_raw(x):
     """Whether documents are in memory, as strings."""
-    return isinstance(x, (list, tuple, np.ndarray)) and not any(
-        isinstance(part, dict) for part in x
-    )
+    if isinstance(x, str):
+        raise ValueError(
+            f"Documents must be a list. Received one string: {x!r:.80}; make "
+            "a list of it."
+        )
+    return _is_sequence(x) and not any(isinstance(part, dict) for part in x)
+
+
+def _is_sequence(x):
+    is_array = isinstance(x, np.ndarray) and x.ndim > 0
+    return is_array or isinstance(x, (list, tuple))

@@ -60,6 +60,30 @@ def check_shape(y, columns, what):
         )
 
 
+def check_weights(sample_weight, examples):
+    """The weights of examples, once there is one for each.
+
+    Args:
+        sample_weight: sequence of numbers, or `None`.
+        examples: int.
+
+    Returns:
+        `(examples,)` float32 array, or `None`.
+
+    Raises:
+        ValueError: if they are not as many.
+    """
+    if sample_weight is None:
+        return None
+    weights = np.asarray(as_array(sample_weight), "float32")
+    if weights.shape not in ((examples,), (examples, 1)):
+        raise ValueError(
+            "There must be one weight for each example. Received: "
+            f"{examples} examples and weights of the shape {weights.shape}."
+        )
+    return weights.reshape(-1)
+
+
 def check_classes(y, num_classes):
     """Raises ValueError for class indices that there are not.
 

@@ -20,7 +20,7 @@ from keras_albert.tasks.pairs import (
     is_raw_pairs,
     pair_dataset,
 )
-from keras_albert.tasks.targets import check_finite_outputs
+from keras_albert.tasks.targets import check_finite_outputs, check_weights
 from keras_albert.tasks.task import AlbertTask, as_texts
 
 
@@ -199,6 +199,7 @@ class AlbertTextEmbedder(AlbertTask, keras_nlp.models.TextEmbedder):
             return x, y, batch_size, sample_weight
         self._check_preprocessor()
         names, x, y = check_pairs(x, y, self.objective, self.score_range)
+        sample_weight = check_weights(sample_weight, len(x["text"]))
         data = self.preprocessor(x, y=y, sample_weight=sample_weight)
         dataset = pair_dataset(data, len(names), batch_size or 32, shuffle)
         return dataset, None, None, None

@@ -2,16 +2,16 @@
 
 import dataclasses
 
-from keras_albert.data.labels import class_weights as weights_of_classes
 from keras_albert.data.labels import (
+    check_class_names,
     encode_labels,
     encode_multi_labels,
     label_set,
     parse_scores,
     read_labels,
-    score_among,
     split_labels,
 )
+from keras_albert.data.labels import class_weights as weights_of_classes
 from keras_albert.data.readers import read_rows
 from keras_albert.tasks.text_classifier import AlbertTextClassifier
 from keras_albert.training.fine_tune import fine_tune
@@ -68,21 +68,7 @@ class TextFiles:
         """
         if self.regression:
             return None
-        for index, label in enumerate(rows.labels):
-            names = label if isinstance(label, list) else [label]
-            if not all(name.strip() for name in names):
-                raise ValueError(
-                    f"{rows.where(index)}: the label must not be empty. Give "
-                    "it one, or remove the row."
-                )
-        number = score_among(rows.labels)
-        if number is not None:
-            raise ValueError(
-                f"{rows.where(number)}: the label must name a class. It is "
-                f"{rows.labels[number]}, and all labels are numbers; train a "
-                "regression on scores, or name such classes in a file of "
-                "labels."
-            )
+        check_class_names(rows, "name such classes in a file of labels")
         labels = label_set(rows.labels)
         if len(labels) < 2:
             raise ValueError(

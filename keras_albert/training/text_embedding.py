@@ -7,6 +7,7 @@ from keras_albert.metrics.pearson import PearsonCorrelation
 from keras_albert.metrics.retrieval import score_retrieval
 from keras_albert.metrics.spearman import SpearmanCorrelation
 from keras_albert.preprocessing.text_embedder import pair_targets
+from keras_albert.tasks.pair_losses import check_score_range
 from keras_albert.tasks.pairs import check_negatives, check_scores
 from keras_albert.tasks.text_embedder import AlbertTextEmbedder
 from keras_albert.training.batches import LengthBatches, tokenize_texts
@@ -54,6 +55,7 @@ def train_text_embedder(
         ValueError: if arguments or files are not as described.
         OSError: if a file is not there, or the folder cannot be written.
     """
+    check_score_range(score_range)
     train, validation = (
         labelled(files, path, score_range)
         for path in (train_path, validation_path)

@@ -7,6 +7,7 @@ import pytest
 
 import keras_albert as ka
 from keras_albert.cli import main
+from keras_albert.data.pairs import PairFiles
 from keras_albert.training.text_embedding import pair_batches
 
 pytestmark = pytest.mark.once
@@ -186,6 +187,27 @@ def test_batches_are_the_examples(model):
             ["column of their own", "'answer'"],
         ),
         ("Why?,So.,x,1", "--temperature 0", ["`temperature`", "positive"]),
+        (
+            "Why?,So., ,1",
+            "--label-column topic",
+            ["line 3", "the label must not be empty"],
+        ),
+        (
+            "Why?,So.,x,0.5",
+            "--label-column score",
+            ["line 3", "0.5", "regression"],
+        ),
+        (
+            "Why?,So.,x,1",
+            "--label-column score --regression --score-range 5 0",
+            ["lowest and the highest", "5, 0"],
+        ),
+        (
+            "Why?,So.,x,1",
+            "--label-column score --regression --score-range 0 inf",
+            ["lowest and the highest", "0, inf"],
+        ),
+        ("Why?,So.,x,1", "--score-range 0 5", ["come with --regression"]),
     ],
 )
 def test_bad_rows(folder, capsys, row, extra, words):
@@ -196,3 +218,18 @@ def test_bad_rows(folder, capsys, row, extra, words):
     assert error.count("\n") == 1
     for word in words:
         assert word in error
+
+
+def test_classes_are_one_each(tmp_path):
+    """Several a row would be taken for the classes of other rows."""
+    rows = [{"a": "Is it?", "b": "No.", "topic": ["x", "y"]}]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    files = PairFiles("a", "b", label_column="topic")
+    with pytest.raises(ValueError, match="line 1: the class must be one"):
+        files.targets(files.read(tmp_path / "a.jsonl"))
+
+
+def test_vectors_of_pairs_are_not_promised(model, folder, capsys):
+    data = ("--data", str(folder / "train.csv"), *COLUMNS.split())
+    assert main(["predict", model, *data]) == 2
+    assert "--pair-column must be left out" in capsys.readouterr().err

@@ -6,7 +6,11 @@ import random
 import numpy as np
 import pytest
 
-from keras_albert.data.duplicates import duplicate_groups, resemblance
+from keras_albert.data.duplicates import (
+    SEPARATOR,
+    duplicate_groups,
+    resemblance,
+)
 from keras_albert.data.minhash import minhash, minhash_rows, shingle_hashes
 
 pytestmark = pytest.mark.once
@@ -48,6 +52,21 @@ def test_case_accents_punctuation_and_white_space_do_not_count():
     texts = ["Où est le café ?", "hm", "ou est  LE CAFÉ", "OU EST-LE CAFE!!"]
     assert duplicate_groups(texts, 1.0).tolist() == [0, 1, 0, 0]
     assert resemblance(texts[0], texts[3]) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("लड़का", "लड़की"), ("क्या", "कया"), ("かき", "がき")]
+)
+def test_marks_that_make_another_letter_count(one, other):
+    assert duplicate_groups([one, other, one], 1.0).tolist() == [0, 1, 0]
+
+
+def test_texts_of_pairs_keep_their_sides():
+    one = SEPARATOR.join(["hello my friend", ""])
+    other = SEPARATOR.join(["", "hello my friend"])
+    assert duplicate_groups([one, other], 1.0).tolist() == [0, 1]
+    blank = [SEPARATOR.join(["!", "?"]), SEPARATOR.join(["?", "!"])]
+    assert duplicate_groups(blank).tolist() == [0, 1]
 
 
 def test_texts_without_words_are_compared_as_they_are():

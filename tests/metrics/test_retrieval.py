@@ -48,6 +48,14 @@ def test_one_score_for_all_is_worth_guessing():
     assert metrics["mrr"] == pytest.approx(np.mean(1 / np.arange(1, 11)))
 
 
+def test_scores_that_differ_in_the_last_bit_are_tied():
+    """As those of equal vectors do, at the edges of a matrix product."""
+    documents = np.array([[1.0], [np.nextafter(1.0, 2.0)], [0.5]])
+    for right in (0, 1):
+        metrics = score_retrieval(np.ones((1, 1)), documents, [[right]])
+        assert metrics["recall@1"] == 0.5
+
+
 def test_what_is_left_out_is_no_candidate():
     documents = np.eye(3)
     query = np.array([[3.0, 2.0, 1.0]])

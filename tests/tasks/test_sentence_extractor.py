@@ -89,8 +89,9 @@ def test_short_documents(extractor):
 
 
 def test_fit_takes_documents(make):
+    keras.utils.set_random_seed(0)
     extractor = make(dropout=0.0)
-    extractor.optimizer.learning_rate = 0.02
+    extractor.optimizer.learning_rate = 0.005
     scores = extractor.sentence_scores(
         extractor.preprocessor.documents(DOCUMENTS)
     )
@@ -153,11 +154,19 @@ def test_half_precision(make, extractor, policy):
 def test_bad_input(make, extractor, tiny):
     for call, message in [
         (lambda: extractor.summarize("Hm.", 0), "`sentences` must be positive"),
+        (lambda: extractor.summarize("Hm.", 1.5), "an integer.*1.5"),
         (lambda: extractor.summarize(3), "`text` must be a string"),
+        (lambda: extractor.summarize(np.array("Hm.")), "`text` must be"),
         (lambda: extractor.summarize([3]), "index 0: 3"),
         (lambda: extractor.fit(["Hm.", " "], [[1], []]), "index 1: a document"),
         (lambda: extractor.fit([], []), "at least one document"),
         (lambda: extractor.fit(["Hm."]), "for each document"),
+        (lambda: extractor.fit("Hm.", [[1]]), "one string: 'Hm.'"),
+        (lambda: extractor.fit(["Hm.", "So."], "So"), "one string: 'So'"),
+        (
+            lambda: extractor.fit(["Hm."], [[1]], sample_weight=[1, 2]),
+            "one weight for each example",
+        ),
         (lambda: extractor.fit(["Hm."], [[1, 0]]), "index 0: each sentence"),
         (
             lambda: make(with_preprocessor=False).summarize("Hm."),

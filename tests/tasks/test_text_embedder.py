@@ -108,6 +108,8 @@ def test_bad_input(make):
         make(temperature=0.0)
     with pytest.raises(ValueError, match="lowest and the highest.*5, 5"):
         make(objective="cosine", score_range=(5, 5))
+    with pytest.raises(ValueError, match="lowest and the highest.*0, inf"):
+        make(objective="cosine", score_range=(0, float("inf")))
 
 
 # === Learning ===
@@ -209,6 +211,21 @@ def test_fit_learns_scores(make, tmp_path):
     assert loaded.evaluate(x, scores, verbose=0) == pytest.approx(loss)
 
 
+@pytest.mark.once
+def test_what_the_texts_and_weights_come_in(make):
+    embedder = make()
+    expected = embedder.evaluate(PAIRS, sample_weight=[1, 2, 3], verbose=0)
+    for kind in (np.array, tf.constant):
+        x = {name: kind(texts) for name, texts in PAIRS.items()}
+        weights = np.array([[1.0], [2.0], [3.0]])
+        assert embedder.evaluate(
+            x, sample_weight=weights, verbose=0
+        ) == pytest.approx(expected)
+    for weights in ([1.0], [1.0] * 4):
+        with pytest.raises(ValueError, match="one weight for each example"):
+            embedder.fit(PAIRS, sample_weight=weights, verbose=0)
+
+
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "float16"])
 def test_half_precision(make, policy):
     mixed = make(dtype=policy)
@@ -271,6 +288,25 @@ def test_adapters_learn(make):
             "must be finite",
         ),
         ("cosine", {"text": ["a"], "pair": ["c"]}, None, "a score for each"),
+        (
+            "cosine",
+            {"text": ["a", "b"], "pair": ["c", "d"]},
+            [[0.5, 0.1], [0.2, 0.3]],
+            "scores or classes, of shape",
+        ),
+        (
+            "contrastive",
+            {"text": "abc", "positive": "def"},
+            None,
+            "`text` must be a list of strings.*one string: 'abc'",
+        ),
+        (
+            "contrastive",
+            {"text": ["a", "b"], "positive": ["c", "d\ud800"]},
+            None,
+            "must be Unicode",
+        ),
+        ("contrastive", ["a", "b"], ["c", "d"], "a dictionary.*list"),
     ],
 )
 def test_bad_examples(make, objective, x, y, message):

@@ -2,14 +2,11 @@
 
 import functools
 
-import keras
-import numpy as np
 import pytest
 
 import keras_albert as ka
 from keras_albert.training import sentence_extraction, text_embedding
 from keras_albert.training.fine_tune import fine_tune
-from keras_albert.training.run_folder import RunFolder
 
 TEXTS = ["wake me", "will it rain", "snooze it", "how warm is it"]
 PAIRS = ([(text, f"{text} now", f"no {text}") for text in TEXTS], None)
@@ -36,13 +33,9 @@ TASKS = {
 }
 
 
-class InterruptionError(Exception):
-    pass
-
-
 @pytest.mark.parametrize("name", TASKS)
 def test_resumed_run_equals_the_uninterrupted(
-    name, tokenizer, tiny, tmp_path, monkeypatch
+    name, tokenizer, tiny, tmp_path, interrupt, assert_same_weights
 ):
     data, options = TASKS[name]
 
@@ -64,20 +57,8 @@ def test_resumed_run_equals_the_uninterrupted(
         return task, metrics
 
     whole, expected = train("whole", patience=3)
-    keep = RunFolder.save_state
-
-    def interrupt_after_the_first_epoch(self, progress, variables=()):
-        keep(self, progress, variables)
-        raise InterruptionError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(RunFolder, "save_state", interrupt_after_the_first_epoch)
-        with pytest.raises(InterruptionError):
-            train("parts", patience=3)
+    interrupt(lambda: train("parts", patience=3))
     resumed, metrics = train("parts", patience=3, resume=True)
-    for one, other in zip(whole.weights, resumed.weights, strict=True):
-        np.testing.assert_array_equal(
-            keras.ops.convert_to_numpy(one), keras.ops.convert_to_numpy(other)
-        )
+    assert_same_weights(resumed, whole)
     for key in (options["monitor"], "loss", "best_epoch", "steps"):
         assert metrics[key] == expected[key], key

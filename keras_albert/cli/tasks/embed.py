@@ -24,7 +24,7 @@ def add_arguments(parser):
     add("--negative-column", metavar="C", help="of hard negatives")
     add("--label-column", metavar="C", help="of classes, or scores")
     add("--regression", action="store_true", help="labels are scores")
-    add("--score-range", type=float, nargs=2, default=(0.0, 1.0), metavar="F")
+    add("--score-range", type=float, nargs=2, metavar="F", help="[0 1]")
     add("--pooling", choices=("mean", "cls"), default="mean", help="[mean]")
     add("--temperature", type=float, default=0.05, metavar="F", help="[0.05]")
 
@@ -33,12 +33,14 @@ def train(args, model, recipe):
     """Trains; gives the metrics."""
     from keras_albert.training.text_embedding import train_text_embedder
 
+    if args.score_range is not None and not args.regression:
+        raise ValueError("--score-range must come with --regression.")
     return train_text_embedder(
         args.train,
         args.valid,
         args.output,
         _files(args, args.regression),
-        score_range=tuple(args.score_range),
+        score_range=args.score_range or (0.0, 1.0),
         pooling=args.pooling,
         temperature=args.temperature,
         model=model,
@@ -60,6 +62,11 @@ def evaluate(args, task):
 
 def predict(args, task, file):
     """Writes the vector of each text."""
+    if args.pair_column is not None:
+        raise ValueError(
+            "--pair-column must be left out: each text has a vector of its "
+            "own. Name the other column by --text-column."
+        )
     texts = args.text
     if args.data is not None:
         from keras_albert.data.readers import read_rows
