@@ -12,7 +12,7 @@ been compared with the model. Files have columns `text` and `label`.
 Two million parameters that have read books of the 19th century, and 300
 reviews: it learns the words that praise and blame, and some of their turns
 ("not bad at all"); irony and what needs knowledge of the world are beyond it.
-With more reviews it does better: docs/results.md has SST-2.
+With the 67,349 rows of SST-2 it does better, see the preset's model card.
 """
 
 import argparse
