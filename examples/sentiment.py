@@ -10,8 +10,8 @@ then it judges the sentences and writes an int8 file for the phone that has
 been compared with the model. Files have columns `text` and `label`.
 
 Two million parameters that have read books of the 19th century, and 300
-reviews: it learns the words that praise and blame, and some of their turns
-("not bad at all"); irony and what needs knowledge of the world are beyond it.
+reviews: it learns words that praise and blame, and can take a denial ("never
+been treated so badly") for praise and be sure of it. Irony is beyond it.
 With the 67,349 rows of SST-2 it does better, see the preset's model card.
 """
 
