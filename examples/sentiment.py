@@ -1,6 +1,6 @@
 """Do people like it? Reviews of everyday things, negative or positive.
 
-    python examples/sentiment.py [--epochs 10] [--train FILE] [--dev FILE]
+    python examples/sentiment.py [--epochs 12] [--train FILE] [--dev FILE]
         [--test FILE] [--output runs/sentiment.tflite] ["A sentence." …]
 
 Fine-tunes the embedded default on the bundled reviews, keeps the epoch with
@@ -35,7 +35,7 @@ SENTENCES = [
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sentences", nargs="*", default=SENTENCES)
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=12)
     for split in ("train", "dev", "test"):
         parser.add_argument(f"--{split}", default=DATA / f"reviews_{split}.csv")
     parser.add_argument("--output", default="runs/sentiment.tflite")

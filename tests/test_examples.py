@@ -32,7 +32,7 @@ def test_intents(tmp_path):
 
 def test_sentiment(tmp_path, capsys):
     output = tmp_path / "sentiment.tflite"
-    arguments = ["--epochs", "8", "--output", str(output)]
+    arguments = ["--epochs", "10", "--output", str(output)]
     accuracy = load("sentiment").main([*arguments, "A horrible film."])
     assert accuracy > 0.55  # 0.5 by chance.
     printed = capsys.readouterr().out
