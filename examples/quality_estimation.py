@@ -70,7 +70,7 @@ def main(argv=None):
                 f"  {given[row]:4.0f}, people {scores[is_test][row]:3.0f}: "
                 f"{test[row][1]}"
             )
-    return float(correlation)
+    return float(correlation), float(baseline)
 
 
 if __name__ == "__main__":

@@ -35,10 +35,13 @@ def nearest_sentence(question, text):
     )
 
 
-def scores(questions, texts):
+def score(name, questions, texts):
+    """Prints exact match and F1, in percent, and gives F1."""
     predictions = dict(zip(questions.ids, texts, strict=True))
     metrics = score_answers(questions.texts(), predictions)
-    return f"exact match {metrics['exact_match']:.1f}, F1 {metrics['f1']:.1f}"
+    exact_match, f1 = metrics["exact_match"], metrics["f1"]
+    print(f"{name:<9} exact match {exact_match:.1f}, F1 {f1:.1f}")
+    return f1
 
 
 def main(argv=None):
@@ -69,9 +72,9 @@ def main(argv=None):
     )
 
     results = answerer.answer(test.questions, test.contexts)
-    print("model:   ", scores(test, [result["text"] for result in results]))
-    baseline = map(nearest_sentence, test.questions, test.contexts)
-    print("baseline:", scores(test, list(baseline)))
+    f1 = score("model:", test, [result["text"] for result in results])
+    nearest = list(map(nearest_sentence, test.questions, test.contexts))
+    baseline = score("baseline:", test, nearest)
 
     document = "\n\n".join(dict.fromkeys(test.contexts))
     for question in QUESTIONS:
@@ -83,11 +86,7 @@ def main(argv=None):
     output = pathlib.Path(arguments.output)
     output.parent.mkdir(parents=True, exist_ok=True)
     print(ka.export.export_model(answerer, output, quantization="int8"))
-    predictions = {
-        name: result["text"]
-        for name, result in zip(test.ids, results, strict=True)
-    }
-    return score_answers(test.texts(), predictions)["f1"]
+    return f1, baseline
 
 
 if __name__ == "__main__":

@@ -84,8 +84,9 @@ def main(argv=None):
     )
     print(f"weight of the pseudo-log-likelihood, chosen on dev: {weight}")
     chosen = human_score(test, quality + weight * fluency, scores)
+    mean = float(np.mean([scores[group].mean() for group in test]))
     for name, value in {
-        "any candidate": np.mean([scores[group].mean() for group in test]),
+        "any candidate": mean,
         "quality alone": human_score(test, quality, scores),
         "likelihood alone": human_score(test, fluency, scores),
         "both": chosen,
@@ -96,7 +97,7 @@ def main(argv=None):
     print(rows.texts[group[0]][0])
     for row in sorted(group, key=lambda x: -(quality + weight * fluency)[x]):
         print(f"  people {scores[row]:3.0f}: {rows.texts[row][1]}")
-    return chosen
+    return chosen, mean
 
 
 if __name__ == "__main__":
