@@ -1,6 +1,7 @@
 """What all tasks have in common."""
 
 import importlib.util
+import math
 import numbers
 import warnings
 
@@ -125,7 +126,11 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
     def fit(
         self, x=None, y=None, batch_size=None, sample_weight=None, **kwargs
     ):
-        """Trains; see `keras.Model.fit`. Texts are preprocessed."""
+        """Trains; see `keras.Model.fit`. Texts are preprocessed.
+
+        Lists of texts are shuffled anew for each epoch, unless `shuffle` is
+        `False`, or tensorflow-text is not installed.
+        """
         if keras.backend.backend() not in _TRAINING_BACKENDS:
             raise NotImplementedError(
                 f"The {keras.backend.backend()} backend predicts but cannot "
@@ -138,8 +143,15 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
             kwargs["validation_data"] = self._batched(held_out, batch_size)
         data = keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
         data = data if isinstance(data, tuple) else (data,)
-        if not kwargs.get("validation_split"):
-            data = self._batched(data, batch_size)
+        if self._are_texts(data):
+            split = kwargs.pop("validation_split", None)
+            if split and held_out is None:
+                data, held_out = _split_rows(data, split)
+                held_out = self._batched(held_out, batch_size)
+                kwargs["validation_data"] = held_out
+            shuffle = kwargs.pop("shuffle", True)
+            data = self._dataset(data, batch_size, shuffle)
+            kwargs["shuffle"] = False  # it is; Keras would warn it does not
         with warnings.catch_warnings():
             # Tasks on the sequence have no use for it.
             warnings.filterwarnings("ignore", _NO_POOLER_GRADIENTS)
@@ -176,23 +188,32 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
         Returns:
             The data as it was, or a dataset.
         """
+        if keras.backend.backend() != "tensorflow":
+            return data
+        return (
+            self._dataset(data, batch_size) if self._are_texts(data) else data
+        )
+
+    def _are_texts(self, data):
+        """Whether `_dataset` can be made of what `fit` was given."""
         texts = data[0]
         if isinstance(texts, dict):
             texts = () if "token_ids" in texts else (*texts.values(),)
         texts = texts if isinstance(texts, tuple) else (texts,)
-        is_arrays = bool(texts) and all(
-            isinstance(part, (list, np.ndarray)) for part in texts
+        return (
+            bool(texts)
+            and all(isinstance(part, (list, np.ndarray)) for part in texts)
+            and self.preprocessor is not None
+            and importlib.util.find_spec("tensorflow_text") is not None
         )
-        if (
-            keras.backend.backend() != "tensorflow"
-            or self.preprocessor is None
-            or not is_arrays
-            or importlib.util.find_spec("tensorflow_text") is None
-        ):
-            return data
+
+    def _dataset(self, data, batch_size, shuffle=False):
         import tensorflow as tf
 
-        return tf.data.Dataset.from_tensor_slices(data).batch(batch_size or 32)
+        dataset = tf.data.Dataset.from_tensor_slices(data)
+        if shuffle:
+            dataset = dataset.shuffle(max(len(dataset), 1))
+        return dataset.batch(batch_size or 32)
 
     def get_compile_config(self):
         """What `compile` was given, for `.keras` files."""
@@ -575,6 +596,29 @@ def _arguments(data, batch_size):
         return {"x": data}
     names = ("x", "y", "sample_weight")
     return {"batch_size": batch_size, **dict(zip(names, data, strict=False))}
+
+
+def _split_rows(data, share):
+    """Without the last rows, and these, as `validation_split` has them."""
+    texts = data[0]
+    while not isinstance(texts, (list, np.ndarray)):
+        texts = texts[0 if isinstance(texts, tuple) else next(iter(texts))]
+    rows = len(texts)
+    kept = math.floor(rows * (1.0 - share))
+    if not 0 < kept < rows:
+        raise ValueError(
+            "`validation_split` must leave rows to train on and rows to "
+            f"measure on. Received: {share} of {rows} rows."
+        )
+
+    def part(data, rows):
+        if isinstance(data, dict):
+            return {name: part(x, rows) for name, x in data.items()}
+        if isinstance(data, tuple):
+            return tuple(part(x, rows) for x in data)
+        return None if data is None else data[rows]
+
+    return part(data, slice(kept)), part(data, slice(kept, None))
 
 
 def _first_rows(outputs, rows):

@@ -54,7 +54,7 @@ def train(folder, *extra, data="train.jsonl", output="run"):
 
 @pytest.fixture(scope="module")
 def model(folder):
-    assert train(folder, "--epochs", "12", "--learning-rate", "3e-2") == 0
+    assert train(folder, "--epochs", "20", "--learning-rate", "3e-2") == 0
     return str(folder / "run" / "model")
 
 
