@@ -233,9 +233,7 @@ class AlbertTextEmbedder(AlbertTask, keras_nlp.models.TextEmbedder):
         if not texts:
             return np.zeros((0, self.backbone.hidden_dim), dtype="float32")
         outputs = self.predict_by_length(texts, batch_size=batch_size)
-        vectors = np.asarray(
-            keras.ops.convert_to_numpy(keras.ops.cast(outputs, "float32"))
-        )
+        vectors = np.asarray(outputs, dtype="float32")
         check_finite_outputs(vectors)
         return vectors[0] if single else vectors
 
