@@ -2,7 +2,8 @@
 
     python benchmarks/question_answering.py --data DIR [--no-answer]
         [--preset P] [--seeds 0 1 2] [--rows N] [--dev-rows N] [--epochs 2]
-        [--learning-rate 5e-4] [--max-length 384] [--output runs/answers]
+        [--learning-rate 5e-4] [--max-length 384] [--stride 128]
+        [--output runs/answers]
 
 `DIR` has the folder `squad` of docs/data.md, with the training questions in
 one file, `train-v1.1.json`, or in several, `train-v1.1.*.json`; all with or
@@ -142,6 +143,7 @@ def run(train: Questions, dev: Questions, seed, arguments, folder):
     metrics = fine_tune(
         question_answering.make_answerer(
             max_length=arguments.max_length,
+            stride=arguments.stride,
             seed=seed,
             **splits.model_start(arguments.preset),
         ),
@@ -220,7 +222,8 @@ def main(argv=None):
     add("--dev-rows", type=int, help="dev questions [all]")
     add("--seeds", type=int, nargs="+", default=[0, 1, 2])
     add("--epochs", type=int, default=2)
-    add("--max-length", type=int, default=384)
+    add("--max-length", type=int, default=384, help="tokens of a window")
+    add("--stride", type=int, default=128, help="tokens that windows share")
     add("--output", default="runs/answers")
     arguments = parser.parse_args(argv)
     arguments.kind = "2.0" if arguments.no_answer else "1.1"
