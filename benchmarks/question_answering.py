@@ -223,7 +223,7 @@ def main(argv=None):
     add("--seeds", type=int, nargs="+", default=[0, 1, 2])
     add("--epochs", type=int, default=2)
     add("--max-length", type=int, default=384, help="tokens of a window")
-    add("--stride", type=int, default=128, help="tokens that windows share")
+    add("--stride", type=int, default=128, help="tokens from window to window")
     add("--output", default="runs/answers")
     arguments = parser.parse_args(argv)
     arguments.kind = "2.0" if arguments.no_answer else "1.1"
