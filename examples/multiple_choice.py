@@ -1,6 +1,6 @@
 """What does a request to a phone's assistant ask for? One of several choices.
 
-    python examples/multiple_choice.py [--epochs 10]
+    python examples/multiple_choice.py [--epochs 15]
         [--output runs/multiple_choice.tflite]
 
 Makes questions with two to four choices of the bundled sample, fine-tunes the
@@ -54,7 +54,7 @@ def read(split, seed):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--output", default="runs/multiple_choice.tflite")
     arguments = parser.parse_args(argv)
 
