@@ -99,8 +99,9 @@ def scores(given, expected):
     }
 
 
-def bag_of_embeddings(preprocessor, train, dev, test, classes, seed):
+def bag_of_embeddings(preprocessor, train, dev, test, monitor, seed):
     """A mean of embeddings and a dense layer, best epoch on dev."""
+    classes = 1 + max(part[1].max() for part in (train, dev, test))
     keras.utils.set_random_seed(seed)
     batches = LengthBatches(
         tokenize_texts(preprocessor, train[0]), train[1], 32, seed
@@ -131,9 +132,9 @@ def bag_of_embeddings(preprocessor, train, dev, test, classes, seed):
             lambda x, y: ((x["token_ids"], x["padding_mask"]), y)
         )
         model.fit(data, shuffle=False, verbose=0)
-        accuracy = float(np.mean(predict(dev[0]) == dev[1]))
-        if accuracy > best[0]:
-            best = accuracy, model.get_weights()
+        value = scores(predict(dev[0]), dev[1])[monitor]
+        if value > best[0]:
+            best = value, model.get_weights()
     model.set_weights(best[1])
     return scores(predict(test[0]), test[1])
 
@@ -153,7 +154,8 @@ def main():
     train, dev, test = read(args.data)
     train = train[: args.rows]
     splits.prove_no_leakage((train, dev, test), args.output, args.max_length)
-    labels = sorted({label for _, label in train})
+    labels = sorted({label for rows in (train, dev, test) for _, label in rows})
+    monitor = "macro_f1" if args.set == "davidson" else "accuracy"
     train, dev, test = (
         (
             [text for text, _ in rows],
@@ -170,13 +172,13 @@ def main():
         train,
         dev,
         lambda best: evaluate_classifier(best, test),
-        "macro_f1" if args.set == "davidson" else "accuracy",
+        monitor,
         seeds=args.seeds,
         labels=labels,
     )
     preprocessor = splits.preprocessor(args.max_length)
     bags = [
-        bag_of_embeddings(preprocessor, train, dev, test, len(labels), seed)
+        bag_of_embeddings(preprocessor, train, dev, test, monitor, seed)
         for seed in args.seeds
     ]
     start = splits.start_name(args.preset)

@@ -1,6 +1,7 @@
 """Words in texts, and windows of the words of long sentences."""
 
 import re
+import unicodedata
 
 # Stands for a word without characters: a space of no width.
 EMPTY = "\u200b"
@@ -9,8 +10,13 @@ _SPACES = re.compile("[ \t\n\r\v\f]+")
 # Scripts that write no spaces between words: each character is one.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff"
 _UNSPACED += "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-# Combining marks belong to the character before them; `\w` lacks some.
-_MARKS = "\u0300-\u036f\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u3099\u309a\u200c\u200d"
+# Marks, and what joins, belong to the character before them. `\w` lacks most:
+# the vowel signs of India, the points of Arabic and Hebrew.
+_MARKS = "\u200c\u200d" + "".join(
+    character
+    for character in map(chr, range(0x300, 0x20000))
+    if unicodedata.category(character).startswith("M")
+)
 _LETTER = rf"[^\W{_UNSPACED}]"
 _WORD = re.compile(
     # U.S. and e.g., with their last full stop
@@ -21,7 +27,8 @@ _WORD = re.compile(
     rf"|[#@]?(?:{_LETTER}[{_MARKS}]*)+"
     rf"(?:(?!['’](?:s|m|d|re|ve|ll)(?!\w))[-.,:/&'’_@·]"
     rf"(?:{_LETTER}[{_MARKS}]*)+)*"
-    rf"|\S[{_MARKS}]*",
+    # anything else, emoji that are joined to one
+    rf"|\S[{_MARKS}]*(?:(?<=\u200d)\S[{_MARKS}]*)*",
     re.IGNORECASE,
 )
 
