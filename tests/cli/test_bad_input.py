@@ -209,7 +209,6 @@ def model(make_classifier, tmp_path_factory):
         (["text", "-o", "/dev/full"], ["/dev/full", "No space left"]),
         (["text", "-o", "."], ["folder"]),
         (["--data", "t.csv", "--text-column", "t", "-o", "t.csv"], ["t.csv"]),
-        (["text", "--na-probs", "p", "-o", "p"], ["another file", "na-probs"]),
     ],
     ids=lambda value: value[-1],
 )
