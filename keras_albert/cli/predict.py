@@ -32,12 +32,11 @@ def run(args):
     if args.output is None:
         module.predict(args, task, sys.stdout)
         return
-    if args.data and os.path.realpath(args.data) == os.path.realpath(
-        args.output
-    ):
-        raise ValueError(
-            f"--output must be another file than --data {args.data}."
-        )
+    for option, path in (("data", args.data), ("na-probs", args.na_probs)):
+        if path and os.path.realpath(path) == os.path.realpath(args.output):
+            raise ValueError(
+                f"--output must be another file than --{option} {path}."
+            )
     with (
         whole_file(args.output) as partial,
         open(partial, "w", encoding="utf-8") as file,

@@ -62,7 +62,8 @@ def labelled_words(sentences, given, as_json):
         if sentences.labels is not None:
             columns.insert(1, sentences.labels[index])
         rows = zip(*columns, strict=True)
-        yield "".join("\t".join(row) + "\n" for row in rows) + "\n"
+        lines = ("\t".join(map(_flat, row)) + "\n" for row in rows)
+        yield "".join(lines) + "\n"
 
 
 def choice_line(identity, label, question, result, as_json):

@@ -5,7 +5,12 @@ import json
 import os
 from collections.abc import Iterator
 
-from keras_albert.data.readers import check_text, json_lines, read_text
+from keras_albert.data.readers import (
+    check_text,
+    is_blank,
+    json_lines,
+    read_text,
+)
 
 _EXTENSIONS = (".jsonl", ".json")
 # Names of the same thing in different data sets.
@@ -74,7 +79,8 @@ def read_choices(path: str | os.PathLike, answers: bool = True) -> Choices:
       `"text"`, or one object with a list of each.
 
     An answer is the label of a choice (`A`, `B`, … where the file gives
-    none), its text, or, as a number, its index from 0.
+    none), else its text, or, as a number, its index from 0, unless the
+    file's labels are numbers.
 
     Args:
         path: path of a UTF-8 file.
@@ -176,7 +182,8 @@ def _add(rows: Choices, item: dict, line: int, place: str) -> None:
     rows.contexts.append(check_text(item["context"], "the context", place))
     rows.questions.append(check_text(item["question"], "the question", place))
     rows.choices.append(texts)
-    rows.labels.append(labels)
+    names = [choice_label(index) for index in range(len(texts))]
+    rows.labels.append(names if labels is None else [*map(str, labels)])
     if rows.answers is not None:
         rows.answers.append(_index(item["answer"], labels, texts, place))
     identity = item["id"]
@@ -184,8 +191,8 @@ def _add(rows: Choices, item: dict, line: int, place: str) -> None:
     rows.lines.append(line)
 
 
-def _choices(value: object, place: str) -> tuple[list[str], list[str]]:
-    """Labels and texts of the choices."""
+def _choices(value: object, place: str) -> tuple[list | None, list[str]]:
+    """Labels, `None` where the file has none, and texts of the choices."""
     labels: list | None = None
     if isinstance(value, dict):
         labels = _first(value, ("label",), place)
@@ -203,18 +210,23 @@ def _choices(value: object, place: str) -> tuple[list[str], list[str]]:
             "add some, or remove the question."
         )
     texts = [check_text(text, "a choice", place) for text in value]
-    if "" in texts:
+    empty = [index for index, text in enumerate(texts) if is_blank(text)]
+    if empty:
         raise ValueError(
             f"{place}: a choice must not be empty. The one at index "
-            f"{texts.index('')} is; give it a text, or remove it."
+            f"{empty[0]} is; give it a text, or remove it."
         )
     if labels is None:
-        labels = [choice_label(index) for index in range(len(texts))]
-    labels = [str(label) for label in labels]
-    if len(labels) != len(texts) or len(set(labels)) != len(labels):
+        return None, texts
+    if (
+        not isinstance(labels, list)
+        or not all(isinstance(label, (str, int)) for label in labels)
+        or not len(texts) == len(labels) == len(set(map(str, labels)))
+    ):
         raise ValueError(
-            f"{place}: each choice must have a label of its own. The labels "
-            f"are {', '.join(map(repr, labels))} for {len(texts)} choices."
+            f"{place}: each choice must have a label of its own, a text or a "
+            f"number. The labels are {json.dumps(labels):.80} for "
+            f"{len(texts)} choices."
         )
     return labels, texts
 
@@ -225,17 +237,24 @@ def choice_label(index: int) -> str:
 
 
 def _index(
-    answer: object, labels: list[str], texts: list[str], place: str
+    answer: object, labels: list | None, texts: list[str], place: str
 ) -> int:
-    if type(answer) is int and 0 <= answer < len(texts):
-        return answer
-    if isinstance(answer, str):
-        if answer.strip() in labels:
-            return labels.index(answer.strip())
+    numbers = labels is not None and any(type(x) is int for x in labels)
+    names = [choice_label(index) for index in range(len(texts))]
+    if labels is not None:
+        names = [*map(str, labels)]
+    if type(answer) is int:
+        if numbers and str(answer) in names:
+            return names.index(str(answer))
+        if not numbers and 0 <= answer < len(texts):
+            return answer
+    elif isinstance(answer, str):
+        if answer.strip() in names:
+            return names.index(answer.strip())
         if texts.count(answer) == 1:
             return texts.index(answer)
     raise ValueError(
         f"{place}: the answer must be the label of a choice "
-        f"({', '.join(labels)}), its text, or its index from 0. It is "
+        f"({', '.join(names)}), its text, or its index from 0. It is "
         f"{json.dumps(answer):.60}; correct it."
     )

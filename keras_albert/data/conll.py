@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -16,6 +17,8 @@ from keras_albert.metrics.entities import (
 )
 
 _JSON_FORMATS = (".jsonl", ".json")
+# Not other white space: a no-break space belongs to a word.
+_BETWEEN_COLUMNS = re.compile("[ \t]+")
 _DOCUMENT_START = "-DOCSTART-"
 # The columns of JSON lines, unless others are named.
 _WORDS, _LABELS = "words", "labels"
@@ -68,7 +71,8 @@ def read_sentences(
       list of labels, strings or numbers;
     - others, as `.conll` and `.txt`: CoNLL columns, a word a line, blank
       lines between sentences. Columns are separated by tabs when there is
-      one in the first line of a word, else by white space. Lines of
+      one in the first line of a word, else by spaces and tabs. White space
+      at the ends of a line is none of a label. Lines of
       `-DOCSTART-` are skipped, and so are comments: lines before a
       sentence's first word that start with `#` and have other columns than
       words have.
@@ -161,14 +165,15 @@ def _from_columns(
         ),
         lines[0],
     )
-    separator = "\t" if "\t" in example else None
-    width = len(example.split(separator))
+    separator = "\t" if "\t" in example.strip() else None
+    width = len(_fields(example, separator))
     start = 0
     words: list[str] = []
     labels: list[str] = []
     for number, line in enumerate([*lines, ""], start=1):
-        fields = line.split(separator)
-        if not line.strip() or fields[0] == _DOCUMENT_START:
+        fields = _fields(line, separator)
+        # What follows the mark may be separated otherwise than columns are.
+        if not line.strip() or line.split()[0] == _DOCUMENT_START:
             if words:
                 yield start, words, labels
             words, labels = [], []
@@ -176,6 +181,12 @@ def _from_columns(
         if line.startswith("#") and not words and len(fields) != width:
             continue  # a comment
         place = f"{path}, line {number}"
+        if "\r" in line:
+            raise ValueError(
+                f"{place} must end in a line feed, alone or after a carriage "
+                f"return. There is a carriage return within it: {line!r:.60}; "
+                "convert the file, for instance by `tr '\\r' '\\n'`."
+            )
         if len(fields) != width:
             raise ValueError(
                 f"{place} must have {width} columns, as the first word has. "
@@ -190,7 +201,14 @@ def _from_columns(
                     f"{place} must have a word and a label. It has one "
                     f"column: {line!r:.60}."
                 )
-            labels.append(_field(fields, label_column, "label", place))
+            label = _field(fields, label_column, "label", place)
+            labels.append(label.strip())
+
+
+def _fields(line: str, separator: str | None) -> list[str]:
+    if separator is None:
+        return _BETWEEN_COLUMNS.split(line.strip(" \t"))
+    return line.split(separator)
 
 
 def _field(fields: list[str], column: int, what: str, place: str) -> str:

@@ -371,6 +371,11 @@ def _index_column(path):
 def _unique(rows: Rows) -> list[str]:
     lines: dict[str, int] = {}
     for row, name in enumerate(rows.labels or ()):
+        if not name.strip():
+            raise ValueError(
+                f"{rows.where(row)}: the index must not be empty, since "
+                "answers go by it. Give it one."
+            )
         if lines.setdefault(name, row) != row:
             raise ValueError(
                 f"{rows.where(row)}: the index must be another than that of "

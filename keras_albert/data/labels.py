@@ -248,7 +248,7 @@ def class_weights(
                 f"{source} must be for labels that there are: "
                 f"{', '.join(map(repr, labels[:20]))}. Received: {label!r}."
             )
-        if not isinstance(weight, (int, float)) or not 0 < weight < math.inf:
+        if type(weight) not in (int, float) or not 0 < weight < math.inf:
             raise ValueError(
                 f"{source} must be positive numbers. Received for {label!r}: "
                 f"{weight!r}."

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import sys
+import unicodedata
 import zlib
 from collections.abc import Iterator, Sequence
 
@@ -380,6 +381,16 @@ def check_text(
             f"pair at character {error.start}; correct it."
         ) from error
     return value
+
+
+def is_blank(text: str) -> bool:
+    """Whether nothing of a text is seen: white space, characters of no width.
+
+    Args:
+        text: string.
+    """
+    unseen = ("Cc", "Cf", "Zl", "Zp", "Zs")
+    return all(unicodedata.category(x) in unseen for x in text)
 
 
 def _text(value: object, column: str, place: str) -> str:

@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Iterator
 
-from keras_albert.data.readers import check_text, read_text
+from keras_albert.data.readers import check_text, is_blank, read_text
 
 FORMATS = (".json", ".jsonl")
 # Of the questions that a message names.
@@ -150,6 +150,11 @@ def read_questions(
     known: dict[str, str] = {}
     contexts: dict[str, str] = {}
     for place, fields in _records(path):
+        if not isinstance(fields["id"], (str, int)):
+            raise ValueError(
+                f"{place} must have an id that is a text or a number. It is "
+                f"{json.dumps(fields['id']):.60}; correct it."
+            )
         name = str(fields["id"])
         if name in known:
             raise ValueError(
@@ -158,7 +163,7 @@ def read_questions(
             )
         known[name] = place
         question = _text(fields, "question", place)
-        if not question.strip():
+        if is_blank(question):
             raise ValueError(
                 f"{place}: the question must not be empty. Give it words, or "
                 "remove the row."
@@ -181,12 +186,7 @@ def read_questions(
                     f"is none. Its fields are {', '.join(map(repr, fields))}."
                 )
             answers = parse_answers(fields["answers"], place)
-            if fields.get("is_impossible") and answers:
-                raise ValueError(
-                    f"{place} must have no answers, or not be "
-                    f"'is_impossible'. It has {len(answers)}, the first "
-                    f"{answers[0]['text']!r:.60}."
-                )
+            _check_impossible(fields.get("is_impossible"), answers, place)
             rows.moved += locate_answers(answers, context, place)
             rows.answers.append(answers)
     if not rows.ids:
@@ -324,6 +324,24 @@ def parse_answers(given, place: str) -> list[dict]:
             )
         answers.append({"text": text, "answer_start": start})
     return answers
+
+
+def _check_impossible(stated, answers: list[dict], place: str) -> None:
+    if stated not in (None, True, False):
+        raise ValueError(
+            f"{place}: 'is_impossible' must be true or false. It is "
+            f"{json.dumps(stated):.60}; correct it."
+        )
+    if stated and answers:
+        raise ValueError(
+            f"{place} must have no answers, or not be 'is_impossible'. It has "
+            f"{len(answers)}, the first {answers[0]['text']!r:.60}."
+        )
+    if stated is not None and not stated and not answers:
+        raise ValueError(
+            f"{place} must have an answer, or be 'is_impossible'. It has none, "
+            "and says that there is one; correct it, or remove the question."
+        )
 
 
 def locate_answers(answers: list[dict], context: str, place: str) -> int:

@@ -176,8 +176,11 @@ def best_threshold(
         The mean score that is reached, in percent, and the threshold: one of
         the probabilities, or 0.0 where it is best to answer nothing.
     """
-    # With no answer to any question, those without an answer are right.
-    best = score = float(sum(not has for has in has_answer.values()))
+    # With no answer to any question, those without an answer are right,
+    # where there is a prediction: none that is missing is.
+    best = score = float(
+        sum(not has and name in predictions for name, has in has_answer.items())
+    )
     threshold = 0.0
     order = sorted(
         (name for name in no_answer_probabilities if name in scores),
@@ -262,6 +265,14 @@ def answers_of(data: dict) -> tuple[dict[str, list[str]], str]:
             f"id and answers. Something is not there: {error}."
         ) from error
     for name, texts in questions:
+        if not isinstance(name, (str, int)) or any(
+            not isinstance(text, str) for text in texts
+        ):
+            raise ValueError(
+                "Ids must be texts or numbers, and answers texts. Received "
+                f"the id {name!r:.60} with the answers {texts!r:.60}."
+            )
+        name = str(name)  # as the keys of predictions are
         if name in answers:
             raise ValueError(
                 f"Each question must have an id of its own. {name!r} is there "
@@ -297,12 +308,27 @@ def read_json(path: str | os.PathLike):
 
 def _read_mapping(path, kind, what):
     content = read_json(path)
-    if not isinstance(content, dict) or not all(
-        isinstance(value, kind) and not isinstance(value, bool)
-        for value in content.values()
-    ):
-        raise ValueError(f"{path} must be a JSON object of ids to {what}.")
+    rule = f"{path} must be a JSON object of ids to {what}."
+    if not isinstance(content, dict):
+        raise ValueError(f"{rule} It is a {type(content).__name__}.")
+    for name, value in content.items():
+        if (
+            not isinstance(value, kind)
+            or isinstance(value, bool)
+            or value != value  # not a number
+        ):
+            raise ValueError(
+                f"{rule} {name!r:.60} has {json.dumps(value):.60}; correct it."
+            )
     return content
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports a wrong command in one line."""
+
+    def error(self, message):
+        print(f"{self.prog}: error: {message}; see --help.", file=sys.stderr)
+        raise SystemExit(2)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -314,7 +340,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         int, the exit code: 0, or 2 on bad input.
     """
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m keras_albert.metrics.squad",
         description="SQuAD's exact match and F1, in percent.",
     )
@@ -347,6 +373,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _score_files(args):
+    if args.na_threshold != args.na_threshold:
+        raise ValueError("--na-threshold must be a number. Received: nan.")
     answers, version = answers_of(read_json(args.data))
     predictions = _read_mapping(args.predictions, str, "texts")
     probabilities = None

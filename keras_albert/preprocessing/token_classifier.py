@@ -122,13 +122,30 @@ class AlbertTokenClassifierPreprocessor(
 
         Returns:
             list of lists of strings.
+
+        Raises:
+            ValueError: if they are something else.
         """
-        return [
-            [_text(word) or EMPTY for word in row]
-            if isinstance(row, list)
-            else words_of(_text(row))
-            for row in _as_list(x)
-        ]
+        is_rows = hasattr(x, "__len__") or hasattr(x, "to_list")
+        if isinstance(x, (str, bytes)) or not is_rows:
+            raise ValueError(
+                "Sentences must be a list of lists of words, or of strings. "
+                f"Received: {x!r:.80}; put it into a list."
+            )
+        sentences = []
+        for index, row in enumerate(_as_list(x)):
+            words = row if isinstance(row, list) else [row]
+            if not all(map(_is_text, words)):
+                raise ValueError(
+                    "Sentences must be lists of words, or strings, and words "
+                    f"strings. Received at index {index}: {row!r:.80}."
+                )
+            sentences.append(
+                [_text(word) or EMPTY for word in row]
+                if isinstance(row, list)
+                else words_of(_text(row))
+            )
+        return sentences
 
     def classes(self, y, sentences):
         """The classes of words.
@@ -451,6 +468,14 @@ def _numpy(x):
     if hasattr(x, "numpy"):
         return np.asarray(x.numpy())
     return np.asarray(x)
+
+
+def _is_text(value):
+    """Whether it is a string in Unicode, or UTF-8."""
+    try:
+        return bool(isinstance(value, (str, bytes)) and [_text(value).encode()])
+    except UnicodeError:
+        return False
 
 
 def _text(value):

@@ -4,10 +4,12 @@ import keras
 import keras_nlp
 import numpy as np
 
+from keras_albert.data.readers import is_blank
 from keras_albert.layers.encoder import weight_initializer
 from keras_albert.layers.heads import FlattenChoices, GroupChoices
 from keras_albert.models.backbone import AlbertBackbone
 from keras_albert.preprocessing.multiple_choice import (
+    KEYS,
     AlbertMultipleChoicePreprocessor,
     choice_matrix,
 )
@@ -120,18 +122,39 @@ class AlbertMultipleChoice(AlbertTask, keras_nlp.models.Task):
     def fit(self, x=None, y=None, *args, **kwargs):
         """Trains; see `keras.Model.fit`, and the class for x and y."""
         if isinstance(kwargs.get("validation_data"), tuple):
-            x_dev, *rest = kwargs["validation_data"]
-            x_dev = self._questions(x_dev, *rest[:1])
-            kwargs["validation_data"] = (x_dev, *rest)
-        return super().fit(self._questions(x, y), y, *args, **kwargs)
+            x_dev, y_dev, *rest = kwargs["validation_data"]
+            x_dev, y_dev = self._learnable(x_dev, y_dev)
+            kwargs["validation_data"] = (x_dev, y_dev, *rest)
+        x, y = self._learnable(x, y)
+        return super().fit(x, y, *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Measures; see `keras.Model.evaluate`, and the class for x and y."""
-        return super().evaluate(self._questions(x, y), y, *args, **kwargs)
+        x, y = self._learnable(x, y)
+        return super().evaluate(x, y, *args, **kwargs)
 
     def predict(self, x=None, *args, **kwargs):
         """Predicts; see `keras.Model.predict`, and the class for x."""
         return super().predict(self._questions(x), *args, **kwargs)
+
+    def _learnable(self, x, y):
+        """Questions and answers, checked and as arrays where they are lists.
+
+        Datasets and ready tensors are left as they are.
+        """
+        if isinstance(x, (list, tuple)):
+            raise ValueError(
+                "`x` must be a dictionary of 'question', 'choices' and maybe "
+                f"'context'. Received: {x!r:.80}."
+            )
+        if y is None and isinstance(x, dict):
+            raise ValueError(
+                "There must be the index of the right choice for each "
+                "question, `y`. Received none."
+            )
+        x = self._questions(x, y)
+        # A column of them is a row for Keras's loss.
+        return x, y if y is None else as_array(y).reshape(-1)
 
     def _questions(self, x, y=None):
         """Checks questions, and makes arrays of lists."""
@@ -143,6 +166,12 @@ class AlbertMultipleChoice(AlbertTask, keras_nlp.models.Task):
         }
         if not isinstance(x["choices"], list):
             return x
+        unknown = x.keys() - {*KEYS}
+        if unknown:
+            raise ValueError(
+                f"`x` must have no other keys than {', '.join(KEYS)}. "
+                f"Received: {', '.join(map(repr, sorted(unknown)))}."
+            )
         check_choices(x["choices"])
         numbers = list(map(len, x["choices"]))
         for name in x.keys() - {"choices"}:
@@ -152,8 +181,16 @@ class AlbertMultipleChoice(AlbertTask, keras_nlp.models.Task):
                     f"Received {len(x[name])} of the former, {len(numbers)} "
                     "of the latter."
                 )
+            if isinstance(x[name], (list, np.ndarray)):
+                _check_strings(name, x[name])
         if isinstance(y, list) or hasattr(y, "__array__"):
-            _check_answers(as_array(y), numbers)
+            answers = as_array(y)
+            if len(answers) != len(numbers):
+                raise ValueError(
+                    "There must be an answer for each question. Received: "
+                    f"{len(answers)} for {len(numbers)} questions."
+                )
+            _check_answers(answers, numbers)
         return {
             name: choice_matrix(value) if name == "choices" else np.array(value)
             for name, value in x.items()
@@ -308,7 +345,9 @@ def check_choices(choices):
                 f"Received at index {index}: {texts!r:.80}."
             )
         for text in texts:
-            if not isinstance(text, (str, bytes)) or not text:
+            if not isinstance(text, (str, bytes)) or (
+                is_blank(text) if isinstance(text, str) else not text.strip()
+            ):
                 raise ValueError(
                     "Choices must be strings that are not empty. Received at "
                     f"index {index}: {text!r:.80}."
@@ -324,12 +363,8 @@ def _check_lists(questions):
                 f"{value!r:.80}."
             )
         sizes.add(len(value))
-        for index, text in enumerate(value):
-            if name != "choices" and not isinstance(text, str):
-                raise ValueError(
-                    f"`{name}` must be a string; an empty one if there is "
-                    f"none. Received at index {index}: {text!r:.80}."
-                )
+        if name != "choices":
+            _check_strings(name, value)
     if len(sizes) > 1:
         raise ValueError(
             "There must be a context and a list of choices for each "
@@ -338,6 +373,15 @@ def _check_lists(questions):
             + "."
         )
     check_choices(questions["choices"])
+
+
+def _check_strings(name, texts):
+    for index, text in enumerate(texts):
+        if not isinstance(text, (str, bytes)):
+            raise ValueError(
+                f"`{name}` must be a string; an empty one if there is "
+                f"none. Received at index {index}: {text!r:.80}."
+            )
 
 
 def _check_answers(answers, numbers):

@@ -19,7 +19,8 @@ from keras_albert.tasks.questions import (
     window_dataset,
 )
 from keras_albert.tasks.spans import SpanScores
-from keras_albert.tasks.task import AlbertTask
+from keras_albert.tasks.targets import check_weights
+from keras_albert.tasks.task import AlbertTask, check_batch_size, check_count
 
 OUTPUTS = ("start_logits", "end_logits")
 # Windows that are computed before their logits become answers.
@@ -199,10 +200,7 @@ class AlbertQuestionAnswerer(AlbertTask, keras_nlp.models.Task):
             ("top_k", top_k),
             ("max_answer_length", max_answer_length),
         ):
-            if value < 1:
-                raise ValueError(
-                    f"`{name}` must be positive. Received: {value}."
-                )
+            check_count(name, value)
         if not questions:
             return []
         self._check_preprocessor()
@@ -351,7 +349,9 @@ class AlbertQuestionAnswerer(AlbertTask, keras_nlp.models.Task):
         if not is_raw(x):
             return x, y, batch_size, sample_weight
         self._check_preprocessor()
+        check_batch_size(batch_size)
         questions, contexts, _ = as_pairs(*question_and_context(x))
+        weights = check_weights(sample_weight, len(questions))
         if y is None and isinstance(x, dict):
             y = x.get("answers")
         texts, starts = first_answers(y, contexts)
@@ -360,9 +360,7 @@ class AlbertQuestionAnswerer(AlbertTask, keras_nlp.models.Task):
         )
         _warn_of_cut(pairs, self.preprocessor)
         features = windows.features(self.preprocessor.sequence_length)
-        weights = None
-        if sample_weight is not None:
-            weights = np.asarray(sample_weight, "float32")
+        if weights is not None:
             weights = weights[windows.example_of]
         data = keras.utils.pack_x_y_sample_weight(features, targets, weights)
         dataset = window_dataset(data, batch_size or 32, shuffle)

@@ -36,10 +36,21 @@ def check_numbers(y):
             "Targets must be numbers: the index of a class, not its name. "
             f"Received: {first!r:.80}; give `labels.index(name)`."
         )
-    if not np.isfinite(y).all():
+    check_finite(y, "Targets")
+
+
+def check_finite(values, what):
+    """Raises ValueError unless numbers are finite.
+
+    Args:
+        values: sequence or array of numbers, or `None`.
+        what: string, names them.
+    """
+    values = as_array([] if values is None else values).astype("float64")
+    if not np.isfinite(values).all():
         raise ValueError(
-            "Targets must be finite. Received: "
-            f"{y[~np.isfinite(y)][0]} among them."
+            f"{what} must be finite. Received: "
+            f"{values[~np.isfinite(values)][0]} among them."
         )
 
 
@@ -61,7 +72,7 @@ def check_shape(y, columns, what):
 
 
 def check_weights(sample_weight, examples):
-    """The weights of examples, once there is one for each.
+    """The weights of examples, once there is one for each, a finite number.
 
     Args:
         sample_weight: sequence of numbers, or `None`.
@@ -71,7 +82,7 @@ def check_weights(sample_weight, examples):
         `(examples,)` float32 array, or `None`.
 
     Raises:
-        ValueError: if they are not as many.
+        ValueError: if they are not as many, or no finite numbers.
     """
     if sample_weight is None:
         return None
@@ -81,6 +92,7 @@ def check_weights(sample_weight, examples):
             "There must be one weight for each example. Received: "
             f"{examples} examples and weights of the shape {weights.shape}."
         )
+    check_finite(weights, "Weights of examples")
     return weights.reshape(-1)
 
 

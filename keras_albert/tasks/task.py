@@ -20,7 +20,7 @@ from keras_albert.preprocessing.packer import (
     trim_padding,
 )
 from keras_albert.presets.loading import TaskPresetMixin
-from keras_albert.tasks.targets import as_array
+from keras_albert.tasks.targets import as_array, check_finite
 
 # What a batch has when texts are computed together, padding counted: 32 texts
 # of 64 tokens, 256 of 8. Beyond, larger batches are no faster.
@@ -210,6 +210,8 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
     def _dataset(self, data, batch_size, shuffle=False):
         import tensorflow as tf
 
+        check_batch_size(batch_size)
+        _check_as_many(data)
         dataset = tf.data.Dataset.from_tensor_slices(data)
         if shuffle:
             dataset = dataset.shuffle(max(len(dataset), 1))
@@ -441,9 +443,15 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
 
 def check_batch_size(batch_size):
     """Raises ValueError unless it is a number of rows, or `None`."""
-    if batch_size is not None and batch_size < 1:
+    if batch_size is not None:
+        check_count("batch_size", batch_size)
+
+
+def check_count(name, value):
+    """Raises ValueError unless an argument is a positive integer."""
+    if not isinstance(value, numbers.Integral) or value < 1:
         raise ValueError(
-            f"`batch_size` must be positive. Received: {batch_size}."
+            f"`{name}` must be positive, and an integer. Received: {value}."
         )
 
 
@@ -588,6 +596,32 @@ def _is_iterable(items):
     except TypeError:
         return False
     return True
+
+
+def _check_as_many(data):
+    """Raises ValueError unless there are as many of everything."""
+    names = ("texts", "targets", "sample weights")
+    counts = []
+    for name, part in zip(names, data, strict=False):
+        if isinstance(part, dict):
+            part = tuple(part.values())
+        parts = part if isinstance(part, tuple) else (part,)
+        counts += [(_length(x), name) for x in parts if x is not None]
+    if len({count for count, _ in counts}) > 1:
+        found = ", ".join(f"{count} {name}" for count, name in counts)
+        raise ValueError(
+            "There must be a target, and a weight where there are weights, "
+            f"for each text. Received: {found}."
+        )
+    for weights in data[2:]:
+        check_finite(weights, "Weights of examples")
+
+
+def _length(x):
+    try:
+        return len(x)
+    except TypeError:
+        return 0  # a number, not one for each
 
 
 def _arguments(data, batch_size):

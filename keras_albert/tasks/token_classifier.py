@@ -13,7 +13,11 @@ from keras_albert.preprocessing.token_classifier import (
     joined,
 )
 from keras_albert.preprocessing.word_splitting import split_words
-from keras_albert.tasks.targets import check_classes, check_numbers
+from keras_albert.tasks.targets import (
+    check_classes,
+    check_numbers,
+    check_weights,
+)
 from keras_albert.tasks.task import (
     AlbertTask,
     as_texts,
@@ -159,6 +163,16 @@ class AlbertTokenClassifier(AlbertTask, keras_nlp.models.Task):
             length = tf.shape(x["token_ids"])[1]
         return x, y[:, :length], sample_weight[:, :length]
 
+    def check_texts(self, x):
+        """Raises ValueError for what is no list of sentences, or empty."""
+        if isinstance(x, tuple):
+            raise ValueError(
+                "Sentences must be a list of lists of words, or of strings. "
+                "Received a tuple; each sentence is labelled on its own."
+            )
+        if isinstance(x, (list, np.ndarray)) and not len(x):
+            raise ValueError("There must be at least one sentence.")
+
     def check_targets(self, y):
         """Raises ValueError for classes that there are not."""
         if y.dtype.kind in "US":
@@ -173,11 +187,21 @@ class AlbertTokenClassifier(AlbertTask, keras_nlp.models.Task):
 
     def _split(self, x, y=None, sample_weight=None):
         """Checks lists of sentences, and splits those that are too long."""
-        if not self._takes_lists(x) or y is None:
+        if not self._takes_lists(x):
             return x, y, sample_weight
+        if y is None:
+            raise ValueError(
+                "There must be labels for each sentence, `y`. Received none."
+            )
         sentences = self.preprocessor.sentences(x)
         classes = self.preprocessor.classes(y, sentences)
+        weights = check_weights(sample_weight, len(sentences))
         windows = self.preprocessor.windows(sentences)
+        if not windows:
+            raise ValueError(
+                "There must be at least one word. Received: "
+                f"{len(sentences)} sentences without any."
+            )
         rows = [window.sentence for window in windows]
         parts, labels = [], []
         for window in windows:
@@ -191,9 +215,9 @@ class AlbertTokenClassifier(AlbertTask, keras_nlp.models.Task):
                     for i in words
                 ]
             )
-        if sample_weight is not None:
-            sample_weight = np.asarray(sample_weight)[rows]
-        return joined(parts), joined(labels), sample_weight
+        if weights is not None:
+            weights = weights[rows]
+        return joined(parts), joined(labels), weights
 
     def _name(self, index):
         if index < 0:

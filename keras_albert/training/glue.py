@@ -31,6 +31,12 @@ from keras_albert.training.text_classification import make_classifier
 
 SEEDS = (0, 1, 2)
 RESULT_FILE = "result.json"
+# What is in it; metrics are null until the run is finished.
+_RESULT = {
+    "settings": dict,
+    "metrics": (dict, type(None)),
+    "predictions": dict,
+}
 SUBMISSION_FOLDER = "submission"
 # Test texts are packed to full length: so many at a time.
 _TEXTS_A_CALL = 10_000
@@ -368,7 +374,10 @@ class _Run:
         with contextlib.suppress(ValueError):
             with open(self.path, encoding="utf-8") as file:
                 result = json.load(file)
-            if {"settings", "metrics", "predictions"} <= set(result):
+            if isinstance(result, dict) and all(
+                isinstance(result.get(name), kinds)
+                for name, kinds in _RESULT.items()
+            ):
                 run = RunFolder(self.folder)
                 is_begun = result["metrics"] or run.holds_a_run()
                 return result if is_begun else None

@@ -131,6 +131,14 @@ def test_what_cannot_be_meant(folder, capsys, content, extra, words):
         assert word in error
 
 
+def test_white_space_in_words_is_no_column_or_line(model, folder, capsys):
+    row = {"words": ["New York", "a\tb", "c\nd"]}
+    (folder / "words.jsonl").write_text(json.dumps(row))
+    written = run(capsys, "predict", model, "--data", folder / "words.jsonl")
+    lines = [line.split("\t") for line in written.strip().split("\n")]
+    assert [word for word, _ in lines] == ["New York", "a b", "c d"]
+
+
 def test_repairs_are_counted(folder, capsys):
     (folder / "broken.conll").write_text("Anna I-PER\ncalls O\n")
     assert train(folder, "--epochs", "1", data="broken.conll", output="b") == 0

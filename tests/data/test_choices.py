@@ -63,6 +63,17 @@ def test_formats(write, row, labels):
     assert rows.ids == [row.get("id")]
 
 
+@pytest.mark.parametrize(("answer", "index"), [(1, 0), (3, 2), ("2", 1)])
+def test_labels_that_are_numbers_are_no_indices(write, answer, index):
+    choices = {"label": [1, 2, 3], "text": ["x", "y", "z"]}
+    row = {"question": "Q?", "choices": choices, "answer": answer}
+    rows = read_choices(write(row))
+    assert rows.answers == [index]
+    assert rows.labels == [["1", "2", "3"]]
+    with pytest.raises(ValueError, match="line 1: the answer must be.*is 0"):
+        read_choices(write({**row, "answer": 0}))
+
+
 def test_several_questions_on_an_article(write):
     rows = read_choices(write(RACE))
     assert rows.contexts == ["Long ago."] * 2
@@ -87,7 +98,15 @@ def test_without_answers(write):
         ({"choices": "x"}, "at least two choices. It has no list"),
         ({"choices": ["x", ""]}, "must not be empty. The one at index 1"),
         ({"choices": ["x", 3]}, "a choice must be a text. It is 3"),
+        ({"choices": ["x", " \t"]}, "must not be empty. The one at index 1"),
+        ({"choices": ["\u200b", "x"]}, "must not be empty. The one at index 0"),
         ({"choices": [LETTERS[0], "y"]}, "must have 'label'"),
+        ({"choices": {"label": 5, "text": ["x", "y"]}}, "label of its own"),
+        ({"choices": {"label": "AB", "text": ["x", "y"]}}, "label of its own"),
+        (
+            {"choices": {"label": [None, "B"], "text": ["x", "y"]}},
+            "label of its own",
+        ),
         ({"choices": [LETTERS[0]] * 2}, "label of its own"),
         ({"answer": "C"}, r"label of a choice \(A, B\).*It is \"C\""),
         ({"answer": 2}, "It is 2"),

@@ -88,6 +88,29 @@ def test_contradicting_tags_are_repaired_and_counted(write):
     assert rows.repaired == 2
 
 
+@pytest.mark.parametrize("mark", ["-DOCSTART- -X- -X- O", "-DOCSTART- O"])
+def test_marks_of_documents_may_have_other_separators(write, mark):
+    rows = read_sentences(write(f"{mark}\n\na\tO\n{mark}\nb\tB-X\n"))
+    assert (rows.words, rows.labels) == ([["a"], ["b"]], [["O"], ["B-X"]])
+
+
+def test_white_space_around_labels_is_none_of_them(write):
+    for content in (
+        "a\tB-X \nb\tO\n",
+        "a\tB-X \r\nb\t O\r\n",
+        " a  B-X\t \nb O\n",
+    ):
+        rows = read_sentences(write(content))
+        assert rows.labels == [["B-X", "O"]]
+        assert rows.words == [["a", "b"]]
+
+
+def test_only_spaces_and_tabs_are_between_columns(write):
+    """As `split_words` and TensorFlow have it."""
+    rows = read_sentences(write("20\u00a0000 O\n東\u3000京 B-X\n"))
+    assert rows.words == [["20\u00a0000", "東\u3000京"]]
+
+
 def test_sentences_without_words_are_kept(write):
     content = '{"words": [], "labels": []}\n{"words": ["a"], "labels": ["O"]}'
     rows = read_sentences(write(content, "x.jsonl"))
@@ -100,6 +123,7 @@ def test_sentences_without_words_are_kept(write):
         ("a O\nb\n", "x.conll", ["line 2", "2 columns", "has 1"]),
         ("a O\nb O O\n", "x.conll", ["line 2", "has 3"]),
         ("a O\n# no comment here\n", "x.conll", ["line 2", "has 4"]),
+        ("a O\rb O\r", "x.conll", ["line 1", "carriage return"]),
         ("a\tO\n\tO\n", "x.conll", ["line 2", "word", "empty"]),
         ("a\tO\nb\t \n", "x.conll", ["line 2", "label", "empty"]),
         ("word\n", "x.conll", ["line 1", "a word and a label"]),

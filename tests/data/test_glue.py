@@ -188,6 +188,11 @@ def test_broken_rows_of_qqp_are_left_out_and_counted(tmp_path):
             r"test.tsv, line 4.*another than that of line 2.*'4'",
         ),
         ("test", "index\ttext\n4\ta\n", "column 'sentence1'"),
+        (
+            "test",
+            "index\tsentence1\tsentence2\n\ta\tb\n",
+            "line 2: the index must not be empty",
+        ),
     ],
 )
 def test_bad_rows_are_named(tmp_path, name, content, words):

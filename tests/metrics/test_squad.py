@@ -184,6 +184,14 @@ def test_what_has_no_prediction_is_wrong():
     answers = {"a": ["yes"], "b": ["no"], "c": []}
     metrics = squad.score_answers(answers, {"a": "Yes."}, version="2.0")
     assert metrics["exact_match"] == pytest.approx(100 / 3)
+    # Whatever the threshold.
+    metrics = squad.score_answers(
+        answers,
+        {"a": "Yes."},
+        version="2.0",
+        no_answer_probabilities=dict.fromkeys("abc", 0.5),
+    )
+    assert metrics["best_f1"] == metrics["f1"] == pytest.approx(100 / 3)
     del answers["c"]
     metrics = squad.score_answers(answers, {"a": "Yes."})
     assert metrics["exact_match"] == metrics["f1"] == 50.0
@@ -249,24 +257,71 @@ def test_command_in_a_process(tmp_path):
     [
         ("[]", "{}", "must be SQuAD's JSON"),
         ("{", "{}", "must be JSON"),
-        (None, "[]", "object of ids to texts"),
-        (None, '{"q0": 1}', "object of ids to texts"),
-        ("twice", "{}", "'q' is there twice"),
+        (None, "[]", "object of ids to texts. It is a list"),
+        (None, '{"q0": 1}', "object of ids to texts. 'q0' has 1"),
+        (None, '{"q0": "a", "q1": null}', "'q1' has null"),
+        (["q", "q"], "{}", "'q' is there twice"),
+        (["1", 1], "{}", "'1' is there twice"),
+        ([["q"]], "{}", "Ids must be texts or numbers"),
+        ([None], "{}", "Ids must be texts or numbers"),
+        ({"q": None}, "{}", "answers texts. Received the id 'q'"),
+        ({"q": 3}, "{}", "answers texts. Received the id 'q'"),
     ],
 )
 def test_bad_files(tmp_path, capsys, data, answers, message):
     if data is None:
         data = json.dumps(dataset(False))
-    elif data == "twice":
-        question = {"id": "q", "answers": [{"text": "a"}]}
-        article = {"paragraphs": [{"qas": [question] * 2}]}
-        data = json.dumps({"data": [article]})
+    elif not isinstance(data, str):
+        data = of_ids(data)
     (tmp_path / "data.json").write_text(data)
     (tmp_path / "answers.json").write_text(answers)
     paths = [str(tmp_path / "data.json"), str(tmp_path / "answers.json")]
     assert squad.main(paths) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
+
+
+def of_ids(ids):
+    """A file of questions with these ids, and maybe answers."""
+    answers = ids if isinstance(ids, dict) else {}
+    questions = [
+        {
+            "id": name,
+            "answers": [{"text": answers[name] if answers else "x"}],
+        }
+        for name in ids
+    ]
+    return json.dumps({"data": [{"paragraphs": [{"qas": questions}]}]})
+
+
+def test_ids_that_are_numbers_are_those_of_predictions(tmp_path, capsys):
+    (tmp_path / "data.json").write_text(of_ids([7]))
+    (tmp_path / "answers.json").write_text('{"7": "x"}')
+    files = [str(tmp_path / name) for name in ("data.json", "answers.json")]
+    assert squad.main(files) == 0
+    assert json.loads(capsys.readouterr().out)["f1"] == 100.0
+
+
+def test_thresholds_that_are_no_numbers(tmp_path, capsys):
+    files = [
+        write(tmp_path / "data.json", dataset(True)),
+        write(tmp_path / "answers.json", predictions(True)),
+    ]
+    chances = tmp_path / "na.json"
+    first = next(iter(PROBABILITIES))
+    for value, option, message in (
+        (0.5, "nan", "--na-threshold must be a number"),
+        (float("nan"), "0.5", f"'{first}' has NaN"),
+        (0.5, "high", "invalid float value: 'high'"),
+    ):
+        chances.write_text(json.dumps({**PROBABILITIES, first: value}))
+        arguments = ["--na-probs", str(chances), "--na-threshold", option]
+        try:
+            code = squad.main([*files, *arguments])
+        except SystemExit as stop:
+            code = stop.code
+        error = capsys.readouterr().err
+        assert code == 2 and message in error and error.count("\n") == 1
 
 
 def test_files_that_are_not_there_or_cut_off(tmp_path, capsys):

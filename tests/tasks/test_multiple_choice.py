@@ -97,6 +97,11 @@ def test_fit_takes_questions(make):
         X, [0, 0, 1], epochs=8, batch_size=2, verbose=0
     ).history
     assert history["loss"][-1] < history["loss"][0]
+    losses = [
+        chooser.evaluate(X, y, verbose=0)[0]
+        for y in ([0, 0, 1], [[0], [0], [1]], np.array([[0], [0], [1]]))
+    ]
+    assert losses == pytest.approx([losses[0]] * 3)
     data = {**X, "choices": tf.ragged.constant(CHOICES)}
     dataset = tf.data.Dataset.from_tensor_slices((data, [0, 0, 1])).batch(2)
     logs = chooser.evaluate(dataset, verbose=0, return_dict=True)
@@ -134,6 +139,8 @@ def test_bad_input(make, chooser):
         (["one"], "at least two choices.*index 0"),
         ([], "at least two choices"),
         (["a", ""], "not empty"),
+        (["a", " "], "not empty"),
+        (["a", "\u200b"], "not empty"),
         (["a", 3], "must be strings"),
     ]:
         with pytest.raises(ValueError, match=message):
@@ -144,6 +151,25 @@ def test_bad_input(make, chooser):
         chooser.choose(CONTEXTS[:2], QUESTIONS, CHOICES)
     with pytest.raises(ValueError, match="must be a string.*index 0: None"):
         chooser.choose(None, "?", ["a", "b"])
+    for x, y, message in (
+        (X, None, "index of the right choice.*Received none"),
+        (X, [0], "an answer for each question. Received: 1 for 3"),
+        ({**X, "context": ["", None, ""]}, [0, 0, 0], "index 1: None"),
+        ({**X, "question": [np.nan, "", ""]}, [0, 0, 0], "index 0: nan"),
+        ({**X, "id": ["1", "2", "3"]}, [0, 0, 0], "no other keys.*'id'"),
+    ):
+        for call in (chooser.fit, chooser.evaluate):
+            with pytest.raises(ValueError, match=message):
+                call(x, y, verbose=0)
+    with pytest.raises(ValueError, match="3 targets, 1 sample weights"):
+        chooser.fit(X, [0, 0, 0], sample_weight=[1.0], verbose=0)
+    with pytest.raises(ValueError, match="must be finite. Received: nan"):
+        weights = [1.0, np.nan, 1.0]
+        chooser.fit(X, [0, 0, 0], sample_weight=weights, verbose=0)
+    with pytest.raises(ValueError, match="`x` must be a dictionary"):
+        chooser.fit(CHOICES, [0, 0, 0], verbose=0)
+    with pytest.raises(ValueError, match="`batch_size` must be positive"):
+        chooser.fit(X, [0, 0, 0], batch_size=0, verbose=0)
     with pytest.raises(ValueError, match="index 0: 2 of 2 choices"):
         chooser.fit(X, [2, 0, 0], verbose=0)
     with pytest.raises(ValueError, match="must be numbers"):

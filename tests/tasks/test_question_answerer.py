@@ -322,8 +322,21 @@ def test_other_bad_input(make, answerer):
     with pytest.raises(ValueError, match="needs a `preprocessor`"):
         make(with_preprocessor=False).answer("Who?", TEXT)
     for name in ("top_k", "max_answer_length", "batch_size"):
-        with pytest.raises(ValueError, match=f"`{name}` must be positive"):
-            answerer.answer("Who?", TEXT, **{name: 0})
+        for value in (0, 1.5):
+            with pytest.raises(ValueError, match=f"`{name}` must be positive"):
+                answerer.answer("Who?", TEXT, **{name: value})
+    data = (QUESTIONS, CONTEXTS), ANSWERS
+    for value in (0, -1, 2.5):
+        with pytest.raises(ValueError, match="`batch_size` must be positive"):
+            answerer.fit(*data, batch_size=value, verbose=0)
+    for weights, message in (
+        ([1.0], "one weight for each example.*3 examples"),
+        ([1.0] * 4, "one weight for each example"),
+        ([1.0, np.inf, 1.0], "must be finite. Received: inf"),
+    ):
+        for call in (answerer.fit, answerer.evaluate):
+            with pytest.raises(ValueError, match=message):
+                call(*data, sample_weight=weights, verbose=0)
     with pytest.raises(ValueError, match="tuple of questions and texts"):
         answerer.predict(["Who?"], verbose=0)
     with pytest.warns(UserWarning, match="1 of 1 questions are longer than"):

@@ -192,6 +192,27 @@ def test_what_cannot_be_meant(tokenizer, tiny):
         tagger.fit(SENTENCES[2:], [TAGS[2], ["O", "O"]])
     with pytest.raises(ValueError, match="'B-ORG'"):
         tagger.fit(["Anna"], ["B-ORG"])
+    for sentences in ("Anna calls", 3, [3], [["Anna", 3]], [["a", "\ud800"]]):
+        with pytest.raises(ValueError, match="Sentences must be.*Received"):
+            tagger.tag(sentences)
+    for sentences, labels, message in (
+        (SENTENCES, None, "labels for each sentence, `y`. Received none"),
+        ([], [], "at least one sentence"),
+        ([[], []], [[], []], "at least one word.*2 sentences"),
+        ((["a b"], ["c d"]), ["O O"], "Received a tuple"),
+        ([["a", np.nan]], [["O", "O"]], "index 0"),
+    ):
+        for call in (tagger.fit, tagger.evaluate):
+            with pytest.raises(ValueError, match=message):
+                call(sentences, labels, verbose=0)
+    for weights, message in (
+        ([1.0], "one weight for each example.*4 examples"),
+        ([1.0] * 5, "one weight for each example"),
+        (2.0, "one weight for each example"),
+        ([1.0, np.nan, 1.0, 1.0], "must be finite. Received: nan"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            tagger.fit(SENTENCES, TAGS, sample_weight=weights, verbose=0)
     with pytest.raises(ValueError, match="must be strings"):
         tagger.entities(("a", "b"))
     with pytest.raises(ValueError, match="index 0"):

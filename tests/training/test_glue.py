@@ -257,7 +257,15 @@ def test_other_test_texts_and_damaged_results(data, tmp_path):
         path.write_text(former)
     rows = table_of(tmp_path / "submission" / "seed-0" / "CoLA.tsv")
     assert [index for index, _ in rows] == ["1"]
-    (tmp_path / "CoLA" / "seed-0" / "result.json").write_text("{")
+    path = tmp_path / "CoLA" / "seed-0" / "result.json"
+    for damaged in ("5", '["settings", "metrics", "predictions"]'):
+        path.write_text(damaged)
+        with pytest.raises(ValueError, match="result.json must be"):
+            run(data, tmp_path)
+    path.write_text('{"settings": 3, "metrics": {}, "predictions": {}}')
+    with pytest.raises(ValueError, match="result.json must be"):
+        run(data, tmp_path)
+    path.write_text("{")
     with pytest.raises(
         ValueError, match=r"result.json must be.*remove .*seed-0"
     ):

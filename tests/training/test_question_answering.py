@@ -131,6 +131,14 @@ def test_evaluate_is_the_official_score_of_predict(
     assert run("predict", model, "--data", data, *options) == 0
     texts = json.loads(answers.read_text())
     assert set(texts) == {"Main-long", "Main-deep"}
+    options = [
+        "-o",
+        tmp_path / "both.json",
+        "--na-probs",
+        tmp_path / "both.json",
+    ]
+    assert run("predict", model, "--data", data, *options) == 2
+    assert "must be another file than --na-probs" in capsys.readouterr().err
     assert squad.main([data, str(answers), "--na-probs", str(na)]) == 0
     official = json.loads(capsys.readouterr().out)
     for name in ("exact_match", "f1"):
