@@ -22,7 +22,7 @@ def train_text_embedder(
     output_dir,
     files,
     *,
-    score_range=(0.0, 1.0),
+    score_range=None,
     pooling="mean",
     temperature=0.05,
     model=None,
@@ -40,7 +40,8 @@ def train_text_embedder(
         output_dir: string or path, see
             `keras_albert.training.fine_tune.fine_tune`.
         files: a `keras_albert.data.pairs.PairFiles`, how files are read.
-        score_range: pair of floats, the lowest and the highest score.
+        score_range: pair of floats, the lowest and the highest score, where
+            the files have scores; 0 and 1 by default.
         pooling: `"mean"` or `"cls"`.
         temperature: float, see `AlbertTextEmbedder`.
         model: dictionary of arguments of
@@ -55,6 +56,12 @@ def train_text_embedder(
         ValueError: if arguments or files are not as described.
         OSError: if a file is not there, or the folder cannot be written.
     """
+    if score_range is not None and not files.regression:
+        raise ValueError(
+            "A score range must come with scores (regression). Received "
+            f"{score_range} without; leave it out."
+        )
+    score_range = (0.0, 1.0) if score_range is None else score_range
     check_score_range(score_range)
     train, validation = (
         labelled(files, path, score_range)

@@ -207,7 +207,7 @@ def test_batches_are_the_examples(model):
             "--label-column score --regression --score-range 0 inf",
             ["lowest and the highest", "0, inf"],
         ),
-        ("Why?,So.,x,1", "--score-range 0 5", ["come with --regression"]),
+        ("Why?,So.,x,1", "--score-range 0 5", ["must come with scores"]),
     ],
 )
 def test_bad_rows(folder, capsys, row, extra, words):

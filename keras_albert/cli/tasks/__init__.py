@@ -9,7 +9,7 @@ A module `keras_albert.cli.tasks.NAME` has:
 - `train(args, model, recipe)`: trains on `args.train` and `args.valid`, with
   the arguments of `training.start.make_task` and of `fine_tune`; gives the
   metrics;
-- `OPTIONS`: the set of options of `evaluate` and `predict` that are for it;
+- `OPTIONS`: the options of `evaluate` and `predict` that are for it;
 - `evaluate(args, task)`: gives the metrics of `args.data`, `"rows"` with them;
 - `predict(args, task, file)`: writes results of `args.text` or `args.data`.
 """

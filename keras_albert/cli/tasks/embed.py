@@ -1,9 +1,8 @@
 """Texts to vectors that lie close where the texts belong together.
 
-Files are tables or JSON lines: a row is a text and one that belongs to it, such
-as a question and its answer; maybe a hard negative, which does not; maybe a
-class, whose texts all belong together. With --regression the label column
-holds scores of how similar the two texts are.
+Files are tables or JSON lines: a row is a text and one that belongs to it,
+maybe a hard negative, which does not, and maybe a class, whose texts all belong
+together. With --regression the label column holds scores of similarity.
 """
 
 from keras_albert.cli.results import embedding_line
@@ -11,7 +10,7 @@ from keras_albert.cli.results import embedding_line
 HELP = "texts to vectors, from pairs that belong together or scores"
 EXAMPLE = """keras-albert train embed --train train.csv --valid dev.csv \\
       --text-column question --pair-column answer -o runs/faq"""
-OPTIONS = {"text_column", "pair_column", "negative_column", "label_column"}
+OPTIONS = ("text_column", "pair_column", "negative_column", "label_column")
 # In-batch negatives: the more, the better.
 DEFAULTS = {"epochs": 10, "batch_size": 64}
 
@@ -33,14 +32,12 @@ def train(args, model, recipe):
     """Trains; gives the metrics."""
     from keras_albert.training.text_embedding import train_text_embedder
 
-    if args.score_range is not None and not args.regression:
-        raise ValueError("--score-range must come with --regression.")
     return train_text_embedder(
         args.train,
         args.valid,
         args.output,
         _files(args, args.regression),
-        score_range=args.score_range or (0.0, 1.0),
+        score_range=args.score_range,
         pooling=args.pooling,
         temperature=args.temperature,
         model=model,
@@ -64,8 +61,7 @@ def predict(args, task, file):
     """Writes the vector of each text."""
     if args.pair_column is not None:
         raise ValueError(
-            "--pair-column must be left out: each text has a vector of its "
-            "own. Name the other column by --text-column."
+            "--pair-column must be left out: each text has a vector."
         )
     texts = args.text
     if args.data is not None:
@@ -81,5 +77,4 @@ def predict(args, task, file):
 def _files(args, regression):
     from keras_albert.data.pairs import PairFiles
 
-    columns = ("text_column", "pair_column", "negative_column", "label_column")
-    return PairFiles(*(getattr(args, name) for name in columns), regression)
+    return PairFiles(*(getattr(args, name) for name in OPTIONS), regression)
