@@ -101,7 +101,7 @@ def scores(given, expected):
 
 def bag_of_embeddings(preprocessor, train, dev, test, monitor, seed):
     """A mean of embeddings and a dense layer, best epoch on dev."""
-    classes = 1 + max(part[1].max() for part in (train, dev, test))
+    classes = 1 + int(max(part[1].max() for part in (train, dev, test)))
     keras.utils.set_random_seed(seed)
     batches = LengthBatches(
         tokenize_texts(preprocessor, train[0]), train[1], 32, seed
