@@ -20,7 +20,7 @@ from keras_albert.tasks.questions import (
 )
 from keras_albert.tasks.spans import SpanScores
 from keras_albert.tasks.targets import check_weights
-from keras_albert.tasks.task import AlbertTask, check_batch_size, check_count
+from keras_albert.tasks.task import AlbertTask, check_count
 
 OUTPUTS = ("start_logits", "end_logits")
 # Windows that are computed before their logits become answers.
@@ -49,17 +49,30 @@ class AlbertQuestionAnswerer(AlbertTask, keras_nlp.models.Task):
             backbone's. A quantized model keeps it.
         **kwargs: `name`, and `compile=False` to compile later.
 
-    Inputs: questions and texts as strings, see `fit`, or the backbone's
-    dictionary of tensors, the question as segment 0 and the text as segment
-    1.
+    Inputs: a tuple of two lists of strings, questions and texts, or a
+    dictionary of these, `"question"` and `"context"`, and maybe `"answers"`; a
+    `tf.data.Dataset` of batches as `AlbertQuestionAnswererPreprocessor` takes
+    them; or the backbone's dictionary of tensors, the question as segment 0
+    and the text as segment 1.
 
     Outputs: a dictionary of
         - `"start_logits"`: `(batch, sequence)` float;
         - `"end_logits"`: `(batch, sequence)` float.
 
-    Targets of ready tensors are a dictionary of the same names: positions,
-    `(batch,)` int. The default loss is the mean of the two sparse
-    cross-entropies.
+    Targets, where the inputs have no `"answers"`, are a list of these: each a
+    text, a dictionary of `"text"` and maybe `"answer_start"`, in characters, a
+    list of these, of which the first counts, or `None` where the text has no
+    answer. Without a start, it is where the text stands first. Of ready
+    tensors they are a dictionary of the outputs' names: positions, `(batch,)`
+    int. The default loss is the mean of the two sparse cross-entropies.
+
+    Texts that are too long are read in several windows, which `batch_size` of
+    `fit` counts; `sample_weight` is one weight a question.
+
+    Raises:
+        ValueError: if the arguments contradict each other; by `fit` and
+            `evaluate` if an answer is not in its text, a text has no words,
+            or what is given cannot be meant.
 
     Example:
     ```python
@@ -274,82 +287,17 @@ class AlbertQuestionAnswerer(AlbertTask, keras_nlp.models.Task):
 
     # === Training ===
 
-    def fit(
-        self,
-        x=None,
-        y=None,
-        batch_size=None,
-        sample_weight=None,
-        validation_data=None,
-        **kwargs,
-    ):
-        """Trains; see `keras.Model.fit`.
-
-        Args:
-            x: a tuple of two lists of strings, questions and texts, or a
-                dictionary of these, `"question"` and `"context"`, and maybe
-                `"answers"`; a `tf.data.Dataset` of batches as
-                `AlbertQuestionAnswererPreprocessor` takes them; or ready
-                tensors.
-            y: list of the answers to the questions, where `x` holds none:
-                each a text, a dictionary of `"text"` and maybe
-                `"answer_start"`, in characters, a list of these, of which
-                the first counts, or `None` where the text has no answer.
-                Without a start, it is where the text stands first.
-            batch_size: int, windows: a long text counts as several. They are
-                shuffled, unless `shuffle` is `False`.
-            sample_weight: one weight a question.
-            validation_data: tuple of `x`, `y` and maybe weights, or a
-                dataset.
-            **kwargs: see `keras.Model.fit`.
-
-        Returns:
-            A `keras.callbacks.History`.
-
-        Raises:
-            ValueError: if an answer is not in its text, a text has no words,
-                or what is given cannot be meant.
-        """
-        if isinstance(validation_data, tuple) and is_raw(validation_data[0]):
-            data = keras.utils.unpack_x_y_sample_weight(validation_data)
-            validation_data = self._from_raw(*data[:2], batch_size, data[2])[0]
-        if is_raw(x):
-            shuffle = kwargs.pop("shuffle", True)
-            x, y, batch_size, sample_weight = self._from_raw(
-                x, y, batch_size, sample_weight, shuffle
-            )
-            kwargs["shuffle"] = False  # it is; Keras would warn it does not
-        return super().fit(
-            x,
-            y,
-            batch_size=batch_size,
-            sample_weight=sample_weight,
-            validation_data=validation_data,
-            **kwargs,
-        )
-
-    def evaluate(
-        self, x=None, y=None, batch_size=None, sample_weight=None, **kwargs
-    ):
-        """Measures loss and accuracy of positions; see `fit`."""
-        x, y, batch_size, sample_weight = self._from_raw(
-            x, y, batch_size, sample_weight
-        )
-        return super().evaluate(
-            x, y, batch_size=batch_size, sample_weight=sample_weight, **kwargs
-        )
-
     def check_texts(self, x):
         """Raises ValueError unless there are two lists of strings."""
         if is_raw(x):
             as_pairs(*question_and_context(x))
 
-    def _from_raw(self, x, y, batch_size, sample_weight, shuffle=False):
-        """What `keras.Model.fit` takes, from questions, texts and answers."""
-        if not is_raw(x):
-            return x, y, batch_size, sample_weight
+    def is_raw(self, x):
+        return is_raw(x)
+
+    def make_dataset(self, x, y, sample_weight, batch_size, shuffle):
+        """Batches of windows; see `AlbertTask.make_dataset`."""
         self._check_preprocessor()
-        check_batch_size(batch_size)
         questions, contexts, _ = as_pairs(*question_and_context(x))
         weights = check_weights(sample_weight, len(questions))
         if y is None and isinstance(x, dict):
@@ -363,8 +311,7 @@ class AlbertQuestionAnswerer(AlbertTask, keras_nlp.models.Task):
         if weights is not None:
             weights = weights[windows.example_of]
         data = keras.utils.pack_x_y_sample_weight(features, targets, weights)
-        dataset = window_dataset(data, batch_size or 32, shuffle)
-        return dataset, None, None, None
+        return window_dataset(data, batch_size or 32, shuffle)
 
     def preprocess_samples(self, x, y=None, sample_weight=None):
         """Questions and texts to batches; see `AlbertTask`."""

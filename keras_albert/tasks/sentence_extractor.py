@@ -16,7 +16,7 @@ from keras_albert.preprocessing.sentences import document_spans
 from keras_albert.preprocessing.summaries import select_sentences
 from keras_albert.tasks.questions import window_dataset
 from keras_albert.tasks.targets import check_finite_outputs, check_weights
-from keras_albert.tasks.task import AlbertTask, as_texts
+from keras_albert.tasks.task import AlbertTask, as_texts, trim_targets
 
 # Packed in one go, each to the preprocessor's full length.
 _BLOCKS_A_CALL = 2048
@@ -81,11 +81,14 @@ class AlbertSentenceExtractor(AlbertTask, keras_nlp.models.Task):
     cross-entropy, its mean over sentences.
 
     `fit` and `evaluate` split lists of documents that are too long into
-    blocks of whole sentences; `predict`, and `tf.data` pipelines, leave out
-    what is beyond.
+    blocks of whole sentences, which `batch_size` counts; `predict`, and
+    `tf.data` pipelines, leave out what is beyond. `sample_weight` is one
+    weight a document.
 
     Raises:
-        ValueError: if the arguments contradict each other.
+        ValueError: if the arguments contradict each other; by `fit` and
+            `evaluate` if a document has no sentences, or its labels are not
+            as many.
 
     Example:
     ```python
@@ -148,77 +151,17 @@ class AlbertSentenceExtractor(AlbertTask, keras_nlp.models.Task):
 
     # === Training ===
 
-    def fit(
-        self,
-        x=None,
-        y=None,
-        batch_size=None,
-        sample_weight=None,
-        validation_data=None,
-        **kwargs,
-    ):
-        """Trains; see `keras.Model.fit`.
-
-        Args:
-            x: list of documents; a `tf.data.Dataset` of batches as the
-                preprocessor takes them; or ready tensors.
-            y: see the class.
-            batch_size: int, blocks: a long document counts as several.
-            sample_weight: one weight a document.
-            validation_data: tuple of `x`, `y` and maybe weights, or a
-                dataset.
-            **kwargs: see `keras.Model.fit`.
-
-        Returns:
-            A `keras.callbacks.History`.
-
-        Raises:
-            ValueError: if a document has no sentences, or its labels are not
-                as many.
-        """
-        if isinstance(validation_data, tuple):
-            data = keras.utils.unpack_x_y_sample_weight(validation_data)
-            if _is_raw(data[0]):
-                validation_data = self._from_raw(
-                    *data[:2], batch_size, data[2]
-                )[0]
-        if _is_raw(x):
-            shuffle = kwargs.pop("shuffle", True)
-            x, y, batch_size, sample_weight = self._from_raw(
-                x, y, batch_size, sample_weight, shuffle
+    def is_raw(self, x):
+        """Whether documents are in memory, as strings."""
+        if isinstance(x, str):
+            raise ValueError(
+                f"Documents must be a list. Received one string: {x!r:.80}; "
+                "make a list of it."
             )
-            kwargs["shuffle"] = False  # it is; Keras would warn it does not
-        return super().fit(
-            x,
-            y,
-            batch_size=batch_size,
-            sample_weight=sample_weight,
-            validation_data=validation_data,
-            **kwargs,
-        )
+        return _is_sequence(x) and not any(isinstance(p, dict) for p in x)
 
-    def evaluate(
-        self, x=None, y=None, batch_size=None, sample_weight=None, **kwargs
-    ):
-        """Measures loss and accuracy of sentences; see `fit`."""
-        x, y, batch_size, sample_weight = self._from_raw(
-            x, y, batch_size, sample_weight
-        )
-        return super().evaluate(
-            x, y, batch_size=batch_size, sample_weight=sample_weight, **kwargs
-        )
-
-    def predict(self, x=None, *args, **kwargs):
-        """Predicts; see `keras.Model.predict`, and the class for x."""
-        if _is_raw(x):
-            self._check_preprocessor()
-            x = self.preprocessor(list(x))
-        return super().predict(x, *args, **kwargs)
-
-    def _from_raw(self, x, y, batch_size, sample_weight, shuffle=False):
-        """What `keras.Model.fit` takes, from documents and labels."""
-        if not _is_raw(x):
-            return x, y, batch_size, sample_weight
+    def make_dataset(self, x, y, sample_weight, batch_size, shuffle):
+        """Batches of blocks; see `AlbertTask.make_dataset`."""
         self._check_preprocessor()
         documents = self.preprocessor.documents(x)
         check_documents(documents)
@@ -232,15 +175,14 @@ class AlbertSentenceExtractor(AlbertTask, keras_nlp.models.Task):
             rows = [block.document for block in blocks]
             weights *= sample_weight[rows][:, None]
         data = (features, classes, weights)
-        dataset = window_dataset(data, batch_size or 32, shuffle)
-        return dataset, None, None, None
+        return window_dataset(data, batch_size or 32, shuffle)
 
-    def _check_preprocessor(self):
-        if self.preprocessor is None:
-            raise ValueError(
-                "AlbertSentenceExtractor needs a `preprocessor` to take "
-                "texts. It has none; pass one to the constructor."
-            )
+    def predict(self, x=None, *args, **kwargs):
+        """Predicts; see `keras.Model.predict`, and the class for x."""
+        if self.is_raw(x):
+            self._check_preprocessor()
+            x = self.preprocessor(list(x))
+        return super().predict(x, *args, **kwargs)
 
     def preprocess_samples(self, x, y=None, sample_weight=None):
         """Documents to batches; targets as long as the features."""
@@ -248,12 +190,7 @@ class AlbertSentenceExtractor(AlbertTask, keras_nlp.models.Task):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         if y is None or sample_weight is None:
             return data
-        length = x["token_ids"].shape[1]
-        if length is None:
-            import tensorflow as tf
-
-            length = tf.shape(x["token_ids"])[1]
-        return x, y[:, :length], sample_weight[:, :length]
+        return x, *trim_targets(x, y, sample_weight)
 
     # === Results ===
 
@@ -402,16 +339,6 @@ def check_documents(documents, where=None):
                 f"{place}: a document must have at least one sentence. It is "
                 "empty; give it a text, or remove it."
             )
-
-
-def _is_raw(x):
-    """Whether documents are in memory, as strings."""
-    if isinstance(x, str):
-        raise ValueError(
-            f"Documents must be a list. Received one string: {x!r:.80}; make "
-            "a list of it."
-        )
-    return _is_sequence(x) and not any(isinstance(part, dict) for part in x)
 
 
 def _is_sequence(x):

@@ -126,32 +126,31 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
     def fit(
         self, x=None, y=None, batch_size=None, sample_weight=None, **kwargs
     ):
-        """Trains; see `keras.Model.fit`. Texts are preprocessed.
+        """Trains; see `keras.Model.fit`, and the class for x and y.
 
-        Lists of texts are shuffled anew for each epoch, unless `shuffle` is
-        `False`, or tensorflow-text is not installed.
+        Texts in memory are preprocessed, and shuffled anew for each epoch,
+        unless `shuffle` is `False`; of these `validation_split` holds out the
+        last rows. (Where tensorflow-text is not installed, KerasHub reads
+        them, and does not shuffle.)
         """
         if keras.backend.backend() not in _TRAINING_BACKENDS:
             raise NotImplementedError(
                 f"The {keras.backend.backend()} backend predicts but cannot "
                 "train; set KERAS_BACKEND to tensorflow, jax or torch to fit."
             )
-        self._check_arrays(x, y)
+        data = (x, y, sample_weight)
         held_out = kwargs.get("validation_data")
-        if isinstance(held_out, tuple):
-            self._check_arrays(*held_out[:2])
-            kwargs["validation_data"] = self._batched(held_out, batch_size)
-        data = keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
-        data = data if isinstance(data, tuple) else (data,)
-        if self._are_texts(data):
+        shuffle = False
+        if self.is_raw(x):
+            shuffle = kwargs.pop("shuffle", True)
+            kwargs["shuffle"] = False  # it is; Keras would warn it does not
             split = kwargs.pop("validation_split", None)
             if split and held_out is None:
                 data, held_out = _split_rows(data, split)
-                held_out = self._batched(held_out, batch_size)
-                kwargs["validation_data"] = held_out
-            shuffle = kwargs.pop("shuffle", True)
-            data = self._dataset(data, batch_size, shuffle)
-            kwargs["shuffle"] = False  # it is; Keras would warn it does not
+        if isinstance(held_out, tuple):
+            rows = keras.utils.unpack_x_y_sample_weight(held_out)
+            kwargs["validation_data"] = self._prepared(rows, batch_size)
+        data = self._prepared(data, batch_size, shuffle)
         with warnings.catch_warnings():
             # Tasks on the sequence have no use for it.
             warnings.filterwarnings("ignore", _NO_POOLER_GRADIENTS)
@@ -160,62 +159,90 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
     def evaluate(
         self, x=None, y=None, batch_size=None, sample_weight=None, **kwargs
     ):
-        """Measures; see `keras.Model.evaluate`. Texts are preprocessed."""
-        self._check_arrays(x, y)
-        data = keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
-        data = data if isinstance(data, tuple) else (data,)
-        data = self._batched(data, batch_size)
+        """Measures; see `keras.Model.evaluate`, and the class for x and y."""
+        data = self._prepared((x, y, sample_weight), batch_size)
         return super().evaluate(**_arguments(data, batch_size), **kwargs)
 
     def predict(self, x=None, batch_size=None, **kwargs):
-        """Predicts; see `keras.Model.predict`. Texts are preprocessed."""
+        """Predicts; see `keras.Model.predict`, and the class for x."""
         self._check_arrays(x)
-        data = self._batched((x,), batch_size)
+        data = (x,)
+        if self._are_texts(x):
+            data = _text_batches(data, batch_size)
         return super().predict(**_arguments(data, batch_size), **kwargs)
 
-    def _batched(self, data, batch_size):
-        """Lists of texts as batches of a `tf.data.Dataset`, on TensorFlow.
-
-        Elsewhere, and for all else, they are left to KerasHub, which reads
-        lists by Grain where it is installed. Keras then takes what the first
-        two batches have in common for the shape of all, and TensorFlow fails
-        at the first batch of another length.
+    def is_raw(self, x):
+        """Whether x is in memory, and text, of which `make_dataset` is made.
 
         Args:
-            data: tuple of x, y and sample weights, or the first of these.
-            batch_size: int or `None`.
+            x: what `fit` was given.
+        """
+        return self._are_texts(x)
+
+    def make_dataset(self, x, y, sample_weight, batch_size, shuffle):
+        """Checks what is in memory, and makes batches of it.
+
+        Keras, left to itself, takes what the first two batches have in common
+        for the shape of all, and TensorFlow fails at the first one of another
+        length.
+
+        Args:
+            x: what `is_raw` is true of.
+            y: targets, or `None`.
+            sample_weight: one weight an example, or `None`.
+            batch_size: int, or `None` for 32.
+            shuffle: bool. Whether each epoch has another order.
 
         Returns:
-            The data as it was, or a dataset.
-        """
-        if keras.backend.backend() != "tensorflow":
-            return data
-        return (
-            self._dataset(data, batch_size) if self._are_texts(data) else data
-        )
+            A `tf.data.Dataset` of batches as `fit` takes them.
 
-    def _are_texts(self, data):
-        """Whether `_dataset` can be made of what `fit` was given."""
-        texts = data[0]
-        if isinstance(texts, dict):
-            texts = () if "token_ids" in texts else (*texts.values(),)
-        texts = texts if isinstance(texts, tuple) else (texts,)
+        Raises:
+            ValueError: if they cannot be learned from.
+        """
+        self._check_arrays(x, y)
+        data = keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
+        data = data if isinstance(data, tuple) else (data,)
+        return _text_batches(data, batch_size, shuffle)
+
+    def _prepared(self, data, batch_size, shuffle=False):
+        """Batches of what is in memory, as text; all else checked, as it was.
+
+        Args:
+            data: tuple of x, y and sample weights.
+            batch_size: int or `None`.
+            shuffle: bool, see `make_dataset`.
+
+        Returns:
+            A dataset, or a tuple as Keras has it.
+        """
+        if self.is_raw(data[0]):
+            check_batch_size(batch_size)
+            return self.make_dataset(*data, batch_size, shuffle)
+        self._check_arrays(*data[:2])
+        data = keras.utils.pack_x_y_sample_weight(*data)
+        return data if isinstance(data, tuple) else (data,)
+
+    def _are_texts(self, x):
+        """Whether x is lists of strings that a preprocessor makes tensors of.
+
+        `tf.data` runs it, for which it needs tensorflow-text.
+        """
+        if isinstance(x, dict):
+            x = () if "token_ids" in x else (*x.values(),)
+        parts = x if isinstance(x, tuple) else (x,)
         return (
-            bool(texts)
-            and all(isinstance(part, (list, np.ndarray)) for part in texts)
+            bool(parts)
+            and all(isinstance(part, (list, np.ndarray)) for part in parts)
             and self.preprocessor is not None
             and importlib.util.find_spec("tensorflow_text") is not None
         )
 
-    def _dataset(self, data, batch_size, shuffle=False):
-        import tensorflow as tf
-
-        check_batch_size(batch_size)
-        _check_as_many(data)
-        dataset = tf.data.Dataset.from_tensor_slices(data)
-        if shuffle:
-            dataset = dataset.shuffle(max(len(dataset), 1))
-        return dataset.batch(batch_size or 32)
+    def _check_preprocessor(self):
+        if self.preprocessor is None:
+            raise ValueError(
+                f"{type(self).__name__} needs a `preprocessor` to take texts. "
+                "It has none; pass one to the constructor."
+            )
 
     def get_compile_config(self):
         """What `compile` was given, for `.keras` files."""
@@ -430,15 +457,29 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
         return is_rolled and hasattr(self, "head_outputs")
 
     def _features(self, texts):
-        if self.preprocessor is None:
-            raise ValueError(
-                f"{type(self).__name__} needs a `preprocessor` to take texts. "
-                "It has none; pass one to the constructor."
-            )
+        self._check_preprocessor()
         if isinstance(texts[0], tuple):
             texts = tuple(list(part) for part in zip(*texts, strict=True))
         # `y=None` says that a tuple is a pair of texts, not texts and labels.
         return _numpy_unless_symbolic(self.preprocessor(texts, y=None))
+
+
+def trim_targets(features, *targets):
+    """Targets a token, no longer than the features that were trimmed.
+
+    Args:
+        features: dictionary of `(batch, sequence)` arrays or tensors.
+        *targets: `(batch, longer)` arrays or tensors.
+
+    Returns:
+        list of the `(batch, sequence)` parts of the targets.
+    """
+    length = features["token_ids"].shape[1]
+    if length is None:
+        import tensorflow as tf
+
+        length = tf.shape(features["token_ids"])[1]
+    return [target[:, :length] for target in targets]
 
 
 def check_batch_size(batch_size):
@@ -598,6 +639,24 @@ def _is_iterable(items):
     return True
 
 
+def _text_batches(data, batch_size, shuffle=False):
+    """A `tf.data.Dataset` of batches, from lists and arrays of one length.
+
+    Args:
+        data: tuple of x, y and sample weights, or the first of these.
+        batch_size: int, or `None` for 32.
+        shuffle: bool. Whether each epoch has another order.
+    """
+    import tensorflow as tf
+
+    check_batch_size(batch_size)
+    _check_as_many(data)
+    dataset = tf.data.Dataset.from_tensor_slices(data)
+    if shuffle:
+        dataset = dataset.shuffle(max(len(dataset), 1))
+    return dataset.batch(batch_size or 32)
+
+
 def _check_as_many(data):
     """Raises ValueError unless there are as many of everything."""
     names = ("texts", "targets", "sample weights")
@@ -633,11 +692,15 @@ def _arguments(data, batch_size):
 
 
 def _split_rows(data, share):
-    """Without the last rows, and these, as `validation_split` has them."""
-    texts = data[0]
-    while not isinstance(texts, (list, np.ndarray)):
-        texts = texts[0 if isinstance(texts, tuple) else next(iter(texts))]
-    rows = len(texts)
+    """Without the last rows, and these, as `validation_split` has them.
+
+    Args:
+        data: tuple of x, y and sample weights, of lists and arrays, in
+            dictionaries and tuples; a string, or `None`, is all rows'.
+        share: float, of the rows that are held out.
+    """
+    counts = [len(part) for part in _columns(data[0])]
+    rows = max(counts, default=0)
     kept = math.floor(rows * (1.0 - share))
     if not 0 < kept < rows:
         raise ValueError(
@@ -650,9 +713,17 @@ def _split_rows(data, share):
             return {name: part(x, rows) for name, x in data.items()}
         if isinstance(data, tuple):
             return tuple(part(x, rows) for x in data)
-        return None if data is None else data[rows]
+        return data if data is None or isinstance(data, str) else data[rows]
 
     return part(data, slice(kept)), part(data, slice(kept, None))
+
+
+def _columns(x):
+    """The lists and arrays of x, without strings that are all rows'."""
+    if isinstance(x, dict):
+        x = tuple(x.values())
+    parts = x if isinstance(x, tuple) else (x,)
+    return [part for part in parts if not isinstance(part, str)]
 
 
 def _first_rows(outputs, rows):

@@ -53,7 +53,8 @@ class AlbertTextEmbedder(AlbertTask, keras_nlp.models.TextEmbedder):
     dictionary of lists of strings, `"text"`, `"positive"` and maybe
     `"negative"`, or `"text"` and `"pair"`; or a `tf.data.Dataset` of batches
     of these. As ready tensors the texts of an example follow each other, a
-    row each.
+    row each. `batch_size` of `fit` counts examples, each of which has in-batch
+    negatives from the others; `sample_weight` is one weight an example.
 
     Outputs: `(batch, hidden_dim)` float.
 
@@ -62,7 +63,9 @@ class AlbertTextEmbedder(AlbertTask, keras_nlp.models.TextEmbedder):
     scores. Of ready tensors see `AlbertTextEmbedderPreprocessor`.
 
     Raises:
-        ValueError: if the arguments contradict each other.
+        ValueError: if the arguments contradict each other; by `fit` and
+            `evaluate` if a text is empty, a score outside the range, or what
+            is given does not fit the objective.
 
     Example:
     ```python
@@ -133,83 +136,16 @@ class AlbertTextEmbedder(AlbertTask, keras_nlp.models.TextEmbedder):
 
     # === Training ===
 
-    def fit(
-        self,
-        x=None,
-        y=None,
-        batch_size=None,
-        sample_weight=None,
-        validation_data=None,
-        **kwargs,
-    ):
-        """Trains; see `keras.Model.fit`.
+    def is_raw(self, x):
+        return is_raw_pairs(x)
 
-        Args:
-            x: see the class.
-            y: see the class.
-            batch_size: int, examples: each has in-batch negatives from the
-                others.
-            sample_weight: `(examples,)`.
-            validation_data: tuple of `x` and maybe `y` and weights, or a
-                dataset.
-            **kwargs: see `keras.Model.fit`.
-
-        Returns:
-            A `keras.callbacks.History`.
-
-        Raises:
-            ValueError: if a text is empty, a score outside the range, or
-                what is given does not fit the objective.
-        """
-        if isinstance(validation_data, tuple):
-            dev = keras.utils.unpack_x_y_sample_weight(validation_data)
-            if is_raw_pairs(dev[0]):
-                validation_data = self._from_pairs(
-                    *dev[:2], batch_size, dev[2]
-                )[0]
-        if is_raw_pairs(x):
-            shuffle = kwargs.pop("shuffle", True)
-            x, y, batch_size, sample_weight = self._from_pairs(
-                x, y, batch_size, sample_weight, shuffle
-            )
-            kwargs["shuffle"] = False  # it is; Keras would warn it does not
-        return super().fit(
-            x,
-            y,
-            batch_size=batch_size,
-            sample_weight=sample_weight,
-            validation_data=validation_data,
-            **kwargs,
-        )
-
-    def evaluate(
-        self, x=None, y=None, batch_size=None, sample_weight=None, **kwargs
-    ):
-        """Measures the loss, which depends on the batch; see `fit`."""
-        x, y, batch_size, sample_weight = self._from_pairs(
-            x, y, batch_size, sample_weight
-        )
-        return super().evaluate(
-            x, y, batch_size=batch_size, sample_weight=sample_weight, **kwargs
-        )
-
-    def _from_pairs(self, x, y, batch_size, sample_weight, shuffle=False):
-        """What `keras.Model.fit` takes, from texts that belong together."""
-        if not is_raw_pairs(x):
-            return x, y, batch_size, sample_weight
+    def make_dataset(self, x, y, sample_weight, batch_size, shuffle):
+        """Batches of whole examples; see `AlbertTask.make_dataset`."""
         self._check_preprocessor()
         names, x, y = check_pairs(x, y, self.objective, self.score_range)
         sample_weight = check_weights(sample_weight, len(x["text"]))
         data = self.preprocessor(x, y=y, sample_weight=sample_weight)
-        dataset = pair_dataset(data, len(names), batch_size or 32, shuffle)
-        return dataset, None, None, None
-
-    def _check_preprocessor(self):
-        if self.preprocessor is None:
-            raise ValueError(
-                "AlbertTextEmbedder needs a `preprocessor` to take texts. "
-                "It has none; pass one to the constructor."
-            )
+        return pair_dataset(data, len(names), batch_size or 32, shuffle)
 
     # === Results ===
 

@@ -23,6 +23,7 @@ from keras_albert.tasks.task import (
     as_texts,
     merge_class_config,
     number_of_classes,
+    trim_targets,
 )
 
 # Packed in one go, each to the preprocessor's full length.
@@ -156,12 +157,7 @@ class AlbertTokenClassifier(AlbertTask, keras_nlp.models.Task):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         if y is None:
             return data
-        length = x["token_ids"].shape[1]
-        if length is None:
-            import tensorflow as tf
-
-            length = tf.shape(x["token_ids"])[1]
-        return x, y[:, :length], sample_weight[:, :length]
+        return x, *trim_targets(x, y, sample_weight)
 
     def check_texts(self, x):
         """Raises ValueError for what is no list of sentences, or empty."""
