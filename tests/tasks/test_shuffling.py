@@ -4,6 +4,8 @@ import keras
 import numpy as np
 import pytest
 
+import keras_albert as ka
+
 TEXTS = [f"wake me at {hour}" for hour in range(12)]
 ROWS = np.arange(12)
 
@@ -59,3 +61,67 @@ def test_validation_split_keeps_the_last_rows(orders_of):
     assert rows_of(held_out) == ROWS[9:].tolist()
     with pytest.raises(ValueError, match="rows to train on"):
         orders_of(TEXTS, validation_split=0.99)
+
+
+# === Tasks that make batches of their own ===
+
+# A row each, told apart in batches by the number of its tokens.
+WORDS = ["wake me" + " please" * index for index in range(8)]
+NUMBERED = {
+    "extractor": (
+        ka.AlbertSentenceExtractor,
+        ka.AlbertSentenceExtractorPreprocessor,
+        (WORDS, [[1]] * 8),
+    ),
+    "embedder": (
+        ka.AlbertTextEmbedder,
+        ka.AlbertTextEmbedderPreprocessor,
+        ({"text": WORDS, "positive": WORDS}, None),
+    ),
+    "answerer": (
+        ka.AlbertQuestionAnswerer,
+        ka.AlbertQuestionAnswererPreprocessor,
+        (("wake", WORDS), ["wake"] * 8),
+        {"question_length": 4},
+    ),
+}
+
+
+def tokens_of(data):
+    """How many tokens each row has, in the order of the batches."""
+    batches = [
+        batch[0] if isinstance(batch, tuple) else batch for batch in data
+    ]
+    masks = [
+        keras.ops.convert_to_numpy(batch["padding_mask"]) for batch in batches
+    ]
+    return [int(n) for mask in masks for n in mask.sum(axis=1)]
+
+
+@pytest.mark.parametrize("kind", NUMBERED)
+def test_tasks_with_batches_of_their_own(kind, tokenizer, tiny, monkeypatch):
+    task_class, preprocessor_class, (x, y), *more = NUMBERED[kind]
+    lengths = {"sequence_length": 32, **(more[0] if more else {})}
+    task = task_class(
+        ka.AlbertBackbone(**{**tiny, "num_layers": 1}),
+        preprocessor_class(tokenizer, **lengths),
+    )
+    given = {}
+    monkeypatch.setattr(keras.Model, "fit", lambda _, **kw: given.update(kw))
+
+    def orders(**arguments):
+        keras.utils.set_random_seed(0)
+        task.fit(x, y, batch_size=3, **arguments)
+        return [tokens_of(given["x"]) for _ in range(2)]
+
+    unshuffled, again = orders(shuffle=False)
+    assert unshuffled == again == sorted(unshuffled)
+    first, second = orders()
+    assert sorted(first) == sorted(second) == unshuffled
+    assert first != unshuffled != second != first
+    first, _ = orders(validation_split=0.25)
+    held_out = tokens_of(given["validation_data"])
+    kept = len(unshuffled) * 3 // 4
+    assert sorted(first) == unshuffled[:kept] != first
+    assert held_out == unshuffled[kept:]
+    assert given["shuffle"] is False and "validation_split" not in given
