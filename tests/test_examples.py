@@ -9,12 +9,14 @@ import importlib.util
 import json
 import math
 import pathlib
+import re
 
 import numpy as np
 import pytest
 
 import keras_albert as ka
 from keras_albert.data.readers import read_rows
+from keras_albert.data.squad import read_questions
 
 pytestmark = pytest.mark.once
 
@@ -64,11 +66,25 @@ def test_entities(tmp_path):
     assert output.stat().st_size < 3e6
 
 
-def test_question_answering(tmp_path):
+def test_question_answering(tmp_path, capsys):
     output = tmp_path / "answers.tflite"
     arguments = ["--epochs", "1", "--output", str(output)]
-    f1, baseline = load("question_answering").main(arguments)
-    assert f1 <= 100 and 20 < baseline < 40
+    module = load("question_answering")
+    f1, baseline = module.main(arguments)
+    printed = capsys.readouterr().out
+    assert 20 < baseline < 40
+    for name, value in (("model:", f1), ("baseline:", baseline)):
+        assert re.search(
+            rf"^{name} +exact match .*, F1 {value:.1f}$", printed, re.M
+        )
+    # Two answers to each question, parts of the document where they say so.
+    document = "\n\n".join(
+        dict.fromkeys(read_questions(module.DATA / "guests_test.json").contexts)
+    )
+    found = re.findall(r"^  (\d+)-(\d+) +0\.\d\d (.+)$", printed, re.M)
+    assert len(found) == 2 * len(module.QUESTIONS)
+    for start, end, text in found:
+        assert document[int(start) : int(end)] == text
     assert output.stat().st_size < 3e6
 
 
@@ -124,9 +140,30 @@ def test_document_classification(tokenizer, tmp_path):
     assert most == pytest.approx(1 / len(matters), abs=0.1)
 
 
-def test_quality_estimation():
-    correlation, of_length = load("quality_estimation").main(["--epochs", "1"])
-    assert abs(correlation) <= 1 and abs(of_length) < 0.5
+def test_quality_estimation(capsys):
+    module = load("quality_estimation")
+    correlation, of_length = module.main(["--epochs", "1"])
+    printed = capsys.readouterr().out
+    assert abs(of_length) < 0.5
+    assert (
+        f"Pearson {correlation:.3f}, of the length {of_length:.3f}" in printed
+    )
+    rows = read_rows(module.DATA, "source", "translation", "score")
+    judged = {
+        translation: round(float(score))
+        for (_, translation), score in zip(rows.texts, rows.labels, strict=True)
+    }
+    best, worst = printed.split("best:")[1].split("worst:")
+    shown = [
+        re.findall(r"^ +(-?\d+), people +(\d+): (.+)$", part, re.M)
+        for part in (best, worst)
+    ]
+    assert [len(part) for part in shown] == [3, 3]
+    for _, score, translation in [*shown[0], *shown[1]]:
+        assert judged[translation] == int(score)
+    given = [[int(score) for score, _, _ in part] for part in shown]
+    assert given[0] == sorted(given[0], reverse=True)
+    assert given[1] == sorted(given[1]) and given[1][0] <= given[0][0]
 
 
 def test_reranking():

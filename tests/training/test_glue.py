@@ -158,6 +158,27 @@ def test_results_are_those_of_the_models_that_are_kept(data, finished):
 
 
 @pytest.mark.once
+def test_a_seed_is_of_weights_and_of_order(data, tmp_path, monkeypatch):
+    given = []
+
+    class StoppedError(Exception):
+        pass
+
+    def fine_tune(model, *args, **kwargs):
+        given.append((kwargs["seed"], model.get_weights()))
+        raise StoppedError
+
+    monkeypatch.setattr(glue, "fine_tune", fine_tune)
+    for seed in (3, 5, 3):
+        with pytest.raises(StoppedError):
+            run(data, tmp_path / f"{len(given)}", seeds=[seed])
+    assert [seed for seed, _ in given] == [3, 5, 3]
+    first, other, again = (weights for _, weights in given)
+    assert all(map(np.array_equal, first, again))
+    assert not all(map(np.array_equal, first, other))
+
+
+@pytest.mark.once
 def test_means_and_deviations_over_seeds(finished):
     _, results, _ = finished
     for task in results["tasks"].values():
