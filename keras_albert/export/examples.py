@@ -10,6 +10,7 @@ from keras_albert.export.litert_conversion import (
     model_inputs,
     named_outputs,
 )
+from keras_albert.preprocessing.packer import pack_texts
 from keras_albert.tasks.task import batches_by_length
 
 MINIMUM_EXAMPLES = 200
@@ -120,8 +121,8 @@ def text_features(model, texts, longest=None):
             if pairs:
                 chosen = tuple(list(part) for part in zip(*chosen, strict=True))
             packed = {
-                name: np.asarray(keras.ops.convert_to_numpy(value))
-                for name, value in preprocessor(chosen, y=None).items()
+                name: value
+                for name, value in pack_texts(preprocessor, chosen).items()
                 if name in input_names(model)
             }
             for place, row in enumerate(rows):

@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras_albert.models.backbone import AlbertBackbone
 from keras_albert.preprocessing.masked_text import tokenize_masked
 from keras_albert.preprocessing.masking import WholeWordMasker
-from keras_albert.preprocessing.packer import python_ids
+from keras_albert.preprocessing.packer import pack_segments, python_ids
 from keras_albert.preprocessing.tokenizer import AlbertTokenizer
 from keras_albert.presets.loading import (
     PREPROCESSOR_FILE,
@@ -114,7 +114,13 @@ class AlbertMaskedLMPreprocessor(
 
     def build(self, input_shape):
         # Once the tokenizer has its vocabulary, which a preset loads later.
-        self.packer = self._make_packer()
+        self.packer = keras_nlp.layers.MultiSegmentPacker(
+            start_value=self.tokenizer.cls_token_id,
+            end_value=self.tokenizer.sep_token_id,
+            pad_value=self.tokenizer.pad_token_id,
+            truncate=self.truncate,
+            sequence_length=self.sequence_length,
+        )
         self.masker = WholeWordMasker(
             self.tokenizer,
             mask_rate=self.mask_selection_rate,
@@ -125,15 +131,6 @@ class AlbertMaskedLMPreprocessor(
         with tf.init_scope():
             self._calls = tf.Variable(0, dtype=tf.int32, trainable=False)
         super().build(input_shape)
-
-    def _make_packer(self):
-        return keras_nlp.layers.MultiSegmentPacker(
-            start_value=self.tokenizer.cls_token_id,
-            end_value=self.tokenizer.sep_token_id,
-            pad_value=self.tokenizer.pad_token_id,
-            truncate=self.truncate,
-            sequence_length=self.sequence_length,
-        )
 
     def call(self, x, y=None, sample_weight=None):
         texts = x if isinstance(x, tuple) else (x,)
@@ -239,14 +236,10 @@ class AlbertMaskedLMPreprocessor(
             dictionary of `"token_ids"`, `"segment_ids"` and
             `"padding_mask"`, `(texts, sequence_length)` int32 arrays.
         """
-        packed = (self.packer or self._make_packer())(segments)
-        token_ids, segment_ids = (np.asarray(x, "int32") for x in packed)
-        is_token = token_ids != self.tokenizer.pad_token_id
-        return {
-            "token_ids": token_ids,
-            "segment_ids": segment_ids,
-            "padding_mask": is_token.astype("int32"),
-        }
+        packed = pack_segments(
+            segments, self.tokenizer, self.sequence_length, self.truncate
+        )
+        return {name: x.astype("int32") for name, x in packed.items()}
 
     @property
     def sequence_length(self):

@@ -132,6 +132,90 @@ def python_ids(tokenizer, texts):
     return [list(map(int, row)) for row in tokenizer.tokenize(texts)]
 
 
+def pack_segments(segments, tokenizer, sequence_length, truncate):
+    """Packs ids as `keras_nlp.layers.MultiSegmentPacker` does, by NumPy.
+
+    Keras, on torch above all, walks through nested lists one number at a
+    time, which takes longer than to tokenize them.
+
+    Args:
+        segments: tuple of lists of lists of ids, a list a row.
+        tokenizer: gives the ids of `[CLS]`, `[SEP]` and padding.
+        sequence_length: int.
+        truncate: `"round_robin"` or `"waterfall"`.
+
+    Returns:
+        dictionary of `"token_ids"` and `"segment_ids"`, `(rows,
+        sequence_length)` int32 arrays, and `"padding_mask"`, bool.
+    """
+    room = sequence_length - len(segments) - 1
+    lengths = np.array([[len(ids) for ids in rows] for rows in segments])
+    kept = _KEPT[truncate](lengths, room)
+    shape = (lengths.shape[1], sequence_length)
+    token_ids = np.full(shape, tokenizer.pad_token_id, "int32")
+    segment_ids = np.zeros(shape, "int32")
+    for row, parts in enumerate(zip(*segments, strict=True)):
+        ids = [tokenizer.cls_token_id]
+        for segment, part in enumerate(parts):
+            start = len(ids)
+            ids.extend(part[: kept[segment, row]])
+            ids.append(tokenizer.sep_token_id)
+            segment_ids[row, start : len(ids)] = segment
+        token_ids[row, : len(ids)] = ids
+    return {
+        "token_ids": token_ids,
+        "segment_ids": segment_ids,
+        "padding_mask": token_ids != tokenizer.pad_token_id,
+    }
+
+
+def _kept_by_waterfall(lengths, room):
+    """What is left of each segment: the first ones have what they need."""
+    before = np.cumsum(lengths, axis=0) - lengths
+    return np.clip(room - before, 0, lengths)
+
+
+def _kept_by_turns(lengths, room):
+    """What is left of each segment: one token each, in turns."""
+    kept = lengths.copy()
+    for row in np.flatnonzero(lengths.sum(axis=0) > room):
+        kept[:, row], left = 0, room
+        while left:
+            unfinished = np.flatnonzero(kept[:, row] < lengths[:, row])
+            missing = lengths[unfinished, row] - kept[unfinished, row]
+            turns = min(left // len(unfinished), missing.min())
+            # When there is not one for each, the first have it.
+            unfinished = unfinished if turns else unfinished[:left]
+            kept[unfinished, row] += max(turns, 1)
+            left = room - kept[:, row].sum()
+    return kept
+
+
+_KEPT = {"round_robin": _kept_by_turns, "waterfall": _kept_by_waterfall}
+
+
+def pack_texts(preprocessor, texts):
+    """What a preprocessor gives, as NumPy arrays.
+
+    Args:
+        preprocessor: of texts.
+        texts: list of strings, or a tuple of two such lists.
+
+    Returns:
+        dictionary of `(texts, sequence_length)` arrays.
+    """
+    # A subclass may have a call of its own.
+    is_ours = type(preprocessor).call.__module__.startswith("keras_albert.")
+    if is_ours and hasattr(preprocessor, "pack_texts"):
+        return preprocessor.pack_texts(texts)
+    # `y=None` says that a tuple is a pair of texts, not texts and labels.
+    features = preprocessor(texts, y=None)
+    return {
+        name: keras.ops.convert_to_numpy(value)
+        for name, value in features.items()
+    }
+
+
 def _batch_length_in_graph(mask):
     import tensorflow as tf
 

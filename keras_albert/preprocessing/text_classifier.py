@@ -4,6 +4,7 @@ import keras
 import keras_nlp
 
 from keras_albert.models.backbone import AlbertBackbone
+from keras_albert.preprocessing.packer import pack_segments, python_ids
 from keras_albert.preprocessing.tokenizer import AlbertTokenizer
 from keras_albert.presets.loading import (
     PREPROCESSOR_FILE,
@@ -74,4 +75,19 @@ class AlbertTextClassifierPreprocessor(
             sequence_length=sequence_length,
             truncate=truncate,
             **kwargs,
+        )
+
+    def pack_texts(self, texts):
+        """What a call gives, as NumPy arrays, without Keras's bookkeeping.
+
+        Args:
+            texts: list of strings, or a tuple of two such lists.
+
+        Returns:
+            The dictionary of features, see the class.
+        """
+        sides = texts if isinstance(texts, tuple) else (texts,)
+        segments = tuple(python_ids(self.tokenizer, side) for side in sides)
+        return pack_segments(
+            segments, self.tokenizer, self.sequence_length, self.truncate
         )

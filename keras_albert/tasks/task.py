@@ -16,6 +16,7 @@ from keras_albert.models.openvino import OpenVINOPrecisionMixin
 from keras_albert.preprocessing.packer import (
     batch_length,
     compiles_each_shape,
+    pack_texts,
     trim_masks,
     trim_padding,
 )
@@ -460,8 +461,7 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
         self._check_preprocessor()
         if isinstance(texts[0], tuple):
             texts = tuple(list(part) for part in zip(*texts, strict=True))
-        # `y=None` says that a tuple is a pair of texts, not texts and labels.
-        return _numpy_unless_symbolic(self.preprocessor(texts, y=None))
+        return pack_texts(self.preprocessor, texts)
 
 
 def trim_targets(features, *targets):

@@ -9,7 +9,11 @@ import math
 
 import numpy as np
 
-from keras_albert.preprocessing.packer import batch_length, bucket_lengths
+from keras_albert.preprocessing.packer import (
+    batch_length,
+    bucket_lengths,
+    pack_texts,
+)
 from keras_albert.training.fingerprint import fingerprint
 
 # Texts tokenized in one call: the packer's `(texts, maximum)` matrices are
@@ -79,11 +83,7 @@ def tokenize_texts(preprocessor, texts):
         part = texts[start : start + _TEXTS_A_CALL]
         if isinstance(part[0], tuple):
             part = tuple(list(side) for side in zip(*part, strict=True))
-        # `y=None` says that a tuple is a pair of texts, not texts and labels.
-        packed = {
-            name: np.asarray(value)
-            for name, value in preprocessor(part, y=None).items()
-        }
+        packed = pack_texts(preprocessor, part)
         mask = packed["padding_mask"].astype(bool)
         token_ids.append(packed["token_ids"][mask].astype("int32"))
         segment_ids.append(packed["segment_ids"][mask].astype("int32"))
