@@ -3,6 +3,10 @@
 import keras
 from keras import ops
 
+from keras_albert.layers.activations import (
+    get_activation,
+    serialize_activation,
+)
 from keras_albert.layers.packed_dense import active_packed_dense
 
 # Added to the attention scores of padded keys, as in the original's
@@ -16,34 +20,6 @@ def weight_initializer():
     A new instance each time, since an instance repeats its values.
     """
     return keras.initializers.TruncatedNormal(stddev=0.02)
-
-
-@keras.saving.register_keras_serializable(package="keras_albert")
-def gelu_approximate(x):
-    """GELU in its tanh approximation, which the original calls "gelu"."""
-    return keras.activations.gelu(x, approximate=True)
-
-
-def get_activation(identifier):
-    """The activation function of a name, a config or a callable.
-
-    Args:
-        identifier: `"gelu_approximate"` (tanh, the original's), `"gelu"`
-            (erf) or whatever `keras.activations.get` takes.
-
-    Returns:
-        A callable.
-    """
-    if identifier == "gelu_approximate":
-        return gelu_approximate
-    return keras.activations.get(identifier)
-
-
-def serialize_activation(activation):
-    """The config entry from which `get_activation` makes it again."""
-    if activation is gelu_approximate:
-        return "gelu_approximate"
-    return keras.activations.serialize(activation)
 
 
 def attention_bias(padding_mask):

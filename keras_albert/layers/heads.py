@@ -3,9 +3,11 @@
 import keras
 from keras import ops
 
-from keras_albert.layers.encoder import (
+from keras_albert.layers.activations import (
     get_activation,
     serialize_activation,
+)
+from keras_albert.layers.encoder import (
     weight_initializer,
 )
 

@@ -5,6 +5,16 @@ import contextvars
 
 import keras
 
+from keras_albert.layers.activations import gelu_approximate
+
+# Activations that oneDNN computes while a product is still in the cache: its
+# names of them.
+_FUSED = (
+    (gelu_approximate, "gelu", "tanh"),
+    (keras.activations.gelu, "gelu", "none"),
+    (keras.activations.relu, "relu", ""),
+    (keras.activations.tanh, "tanh", ""),
+)
 _ACTIVE = contextvars.ContextVar("packed_dense", default=None)
 
 
@@ -79,8 +89,11 @@ class PackedDense:
         if known is None or known[1] != state:
             packed = pack(kernel.detach().t().contiguous())
             known = self._packed[id(layer)] = (layer, state, packed)
-        y = multiply(x, known[2], layer.bias.value, "none", [], "")
-        return y if layer.activation is None else layer.activation(y)
+        activation = layer.activation
+        fused = [names for f, *names in _FUSED if f is activation]
+        name, kind = fused[0] if fused else ("none", "")
+        y = multiply(x, known[2], layer.bias.value, name, [], kind)
+        return y if fused or activation is None else activation(y)
 
 
 def _operators():

@@ -6,13 +6,15 @@ import keras
 import keras_nlp
 
 from keras_albert.checkpoints.checkpoint import check_depth
+from keras_albert.layers.activations import (
+    get_activation,
+    serialize_activation,
+)
 from keras_albert.layers.embeddings import AlbertEmbeddings
 from keras_albert.layers.encoder import (
     AlbertEncoderLayer,
     AttentionProbabilities,
     check_heads,
-    get_activation,
-    serialize_activation,
     weight_initializer,
 )
 from keras_albert.models.openvino import OpenVINOPrecisionMixin

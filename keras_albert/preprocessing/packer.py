@@ -204,9 +204,10 @@ def pack_texts(preprocessor, texts):
     Returns:
         dictionary of `(texts, sequence_length)` arrays.
     """
-    # A subclass may have a call of its own.
-    is_ours = type(preprocessor).call.__module__.startswith("keras_albert.")
-    if is_ours and hasattr(preprocessor, "pack_texts"):
+    # A subclass of a user may have a call of its own.
+    package = type(preprocessor).call.__module__.split(".")[0]
+    is_known = package in ("keras_albert", "keras_hub")
+    if is_known and hasattr(preprocessor, "pack_texts"):
         return preprocessor.pack_texts(texts)
     # `y=None` says that a tuple is a pair of texts, not texts and labels.
     features = preprocessor(texts, y=None)

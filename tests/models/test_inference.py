@@ -7,6 +7,7 @@ import pytest
 import contracts
 import keras_albert as ka
 from keras_albert.layers import packed_dense
+from keras_albert.layers.activations import get_activation
 
 TASKS = {
     "classes": (ka.AlbertTextClassifier, {"num_classes": 3}),
@@ -80,6 +81,25 @@ def test_kernels_are_packed_once_and_again_after_training(shared, monkeypatch):
     # A torch without these operators.
     monkeypatch.setattr(packed_dense, "_operators", lambda: None)
     assert_inference_is_prediction(task, shared)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="packs kernels on torch only"
+)
+@pytest.mark.parametrize(
+    "activation", ["gelu_approximate", "gelu", "relu", "tanh", "silu", None]
+)
+def test_activations_within_a_product(activation):
+    layer = keras.layers.Dense(
+        40, activation=get_activation(activation), bias_initializer="normal"
+    )
+    x = 4 * np.random.default_rng(0).normal(size=(30, 24)).astype("float32")
+    expected = keras.ops.convert_to_numpy(layer(x))
+    packed = packed_dense.PackedDense()
+    x = keras.ops.convert_to_tensor(x)
+    assert packed.takes(layer, x)
+    received = keras.ops.convert_to_numpy(packed(layer, x))
+    np.testing.assert_allclose(received, expected, rtol=2e-6, atol=2e-6)
 
 
 def test_adapters_and_quantization(shared):

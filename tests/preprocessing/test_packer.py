@@ -118,6 +118,8 @@ class LowerCase(ka.AlbertTextClassifierPreprocessor):
 def test_texts_are_packed_as_by_a_call(tokenizer, cls, texts):
     preprocessor = cls(tokenizer, sequence_length=12)
     packed = pack_texts(preprocessor, texts)
+    # Made at the first call, of which there was none.
+    assert (preprocessor.packer is None) == (cls is not LowerCase)
     expected = preprocessor(texts, y=None)
     assert packed.keys() == expected.keys()
     for name, values in packed.items():
