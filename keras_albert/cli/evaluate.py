@@ -16,7 +16,7 @@ def add_arguments(parser):
     add("--negative-column", metavar="C", help="of hard negatives; embed")
     add("--summary-column", metavar="C", help="of summaries; extract")
     add("--sentences", type=int, metavar="N", help="of a summary [3]; extract")
-    add("--batch-size", type=int, metavar="N", help="[what has 2,048 tokens]")
+    add("--batch-size", type=int, metavar="N", help="[what has 1,024 tokens]")
     add("--json", action="store_true", help="print JSON")
 
 

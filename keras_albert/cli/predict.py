@@ -18,7 +18,7 @@ def add_arguments(parser):
     add_columns(parser, required=False)
     add("--sentences", type=int, metavar="N", help="of a summary [3]; extract")
     add("-o", "--output", metavar="FILE", help="write here, not to stdout")
-    add("--batch-size", type=int, metavar="N", help="[what has 2,048 tokens]")
+    add("--batch-size", type=int, metavar="N", help="[what has 1,024 tokens]")
     add("--json", action="store_true", help="a JSON object a line")
     add("--na-probs", metavar="FILE", help="probabilities of no answer by id")
 

@@ -206,7 +206,7 @@ class AlbertSentenceExtractor(AlbertTask, keras_nlp.models.Task):
             trigram_blocking: bool. Whether a sentence is left out that shares
                 three words in a row with a better one.
             batch_size: int. How many blocks are computed together; `None`:
-                as many as have 2,048 tokens.
+                as many as have 1,024 tokens.
 
         Returns:
             For one document a list of sentences in the document's order, for

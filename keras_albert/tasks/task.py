@@ -23,9 +23,9 @@ from keras_albert.preprocessing.packer import (
 from keras_albert.presets.loading import TaskPresetMixin
 from keras_albert.tasks.targets import as_array, check_finite
 
-# What a batch has when texts are computed together, padding counted: 32 texts
-# of 64 tokens, 256 of 8. Beyond, larger batches are no faster.
-TOKENS_PER_BATCH = 2048
+# What a batch has when texts are computed together, padding counted: 16 texts
+# of 64 tokens, 128 of 8. Larger batches are no faster, and need more padding.
+TOKENS_PER_BATCH = 1024
 _KEYWORDS = ("inputs", "outputs", "compile", "name", "trainable")
 _NO_POOLER_GRADIENTS = (
     r"Gradients do not exist for variables \['pooled_dense/kernel', "

@@ -223,7 +223,7 @@ class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
             texts: a string, a pair of strings as a 2-tuple, or a list of
                 either.
             batch_size: int. How many texts are computed together; `None`: as
-                many as have 2,048 tokens.
+                many as have 1,024 tokens.
             threshold: float. With `multi_label`, the probability from which
                 a label is given.
 

@@ -155,7 +155,7 @@ class AlbertTextEmbedder(AlbertTask, keras_nlp.models.TextEmbedder):
         Args:
             texts: a string, or a list of strings.
             batch_size: int. How many texts are computed together; `None`: as
-                many as have 2,048 tokens.
+                many as have 1,024 tokens.
 
         Returns:
             NumPy array, `(hidden_dim,)` for one text, `(texts, hidden_dim)`

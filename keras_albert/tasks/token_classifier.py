@@ -232,7 +232,7 @@ class AlbertTokenClassifier(AlbertTask, keras_nlp.models.Task):
         Args:
             texts: a string, or a list of strings.
             batch_size: int. How many texts are computed together; `None`: as
-                many as have 2,048 tokens.
+                many as have 1,024 tokens.
 
         Returns:
             For one text a list of entities, for a list a list of such lists.

@@ -16,7 +16,7 @@ def evaluate_classifier(task, data, batch_size=32, score=None):
             strings as 2-tuples; and `(texts,)` int classes, `(texts,)` float
             scores for regression, or `(texts, classes)` 0 or 1 for
             multi-label.
-        batch_size: int; `None`: as many texts as have 2,048 tokens.
+        batch_size: int; `None`: as many texts as have 1,024 tokens.
         score: function with the arguments and the result of
             `score_classifier`, which is the default.
 

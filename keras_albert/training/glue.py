@@ -196,7 +196,7 @@ def evaluate_glue(task, model, dev, batch_size=None):
         task: a `keras_albert.data.glue.GlueTask`.
         model: a compiled `AlbertTextClassifier`.
         dev: a `DevSets`.
-        batch_size: ignored: as many texts as have 2,048 tokens are computed
+        batch_size: ignored: as many texts as have 1,024 tokens are computed
             together.
 
     Returns:
