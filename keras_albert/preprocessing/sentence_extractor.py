@@ -129,13 +129,13 @@ class AlbertSentenceExtractorPreprocessor(
         for index, (of_one, sentences) in enumerate(
             zip(y, documents, strict=True)
         ):
-            if isinstance(of_one, str) or (
-                isinstance(of_one, tuple)
-                and all(isinstance(text, str) for text in of_one)
-            ):
-                rows.append(oracle_labels(sentences, of_one))
+            place = f"index {index}"
+            texts = (of_one,) if isinstance(of_one, str) else of_one
+            is_tuple = isinstance(texts, tuple) and len(texts)
+            if is_tuple and all(isinstance(text, str) for text in texts):
+                check_summary(texts, place)
+                rows.append(oracle_labels(sentences, texts))
             else:
-                place = f"index {index}"
                 rows.append(check_sentence_labels(of_one, sentences, place))
         return rows
 
@@ -311,11 +311,16 @@ class AlbertSentenceExtractorPreprocessor(
             return features
         fill = tf.fill([tf.reduce_sum(missing)], -1)
         y = tf.cast(y, "int32").with_row_splits_dtype("int64")
+        is_label = tf.debugging.assert_equal(
+            tf.reduce_all((y.flat_values == 0) | (y.flat_values == 1)),
+            True,
+            "The labels of sentences must be 0 or 1.",
+        )
         y = tf.concat([y, tf.RaggedTensor.from_row_lengths(fill, missing)], 1)
         as_many = tf.debugging.assert_equal(
             y.row_splits, x.row_splits, "Each sentence must have one label."
         )
-        with tf.control_dependencies([as_many]):
+        with tf.control_dependencies([as_many, is_label]):
             labels = tf.repeat(y.flat_values, sizes)
         classes = packed(tf.where(is_first, tf.maximum(labels, 0), 0))
         weights = tf.cast(packed(is_first & (labels >= 0)), "float32")
@@ -357,7 +362,8 @@ def check_sentence_labels(labels, sentences, place):
     if not is_list or any(label not in (0, 1) for label in labels):
         raise ValueError(
             f"{place}: labels must be a list of 0 and 1, one a sentence. "
-            f"Received: {labels!r:.80}."
+            f"Received: {labels!r:.80}; a summary is a string, several are a "
+            "tuple of strings."
         )
     if len(labels) != len(sentences):
         raise ValueError(
@@ -367,23 +373,54 @@ def check_sentence_labels(labels, sentences, place):
     return [int(label) for label in labels]
 
 
+def check_summary(texts, place):
+    """Raises ValueError for summaries that there are not.
+
+    Args:
+        texts: tuple of strings, the summaries of a document.
+        place: string, names the document in messages.
+    """
+    if not all(text.strip() for text in texts):
+        raise ValueError(
+            f"{place}: the summary must not be empty. Give it one, or remove "
+            "the document."
+        )
+
+
 def _sentences(document, index):
-    document = document.decode() if isinstance(document, bytes) else document
+    document = _decoded(document)
     if isinstance(document, str):
+        _check_unicode(document, index)
         return [document[a:b] for a, b in document_spans(document)]
     if not isinstance(document, (list, np.ndarray)):
         raise ValueError(
             "A document must be a string, or a list of sentences. Received at "
             f"index {index}: {document!r:.80}."
         )
-    sentences = [x.decode() if isinstance(x, bytes) else x for x in document]
+    sentences = [_decoded(x) for x in document]
     for sentence in sentences:
         if not isinstance(sentence, str) or not sentence.strip():
             raise ValueError(
                 "Sentences must be strings that are not empty. Received in "
                 f"the document at index {index}: {sentence!r:.80}."
             )
+        _check_unicode(sentence, index)
     return sentences
+
+
+def _decoded(text):
+    # Bytes that are no text are unknown characters, as in graphs.
+    return text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+
+
+def _check_unicode(text, index):
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            "Documents must be Unicode. Received half a surrogate pair in that "
+            f"at index {index}: {text!r:.80}."
+        ) from error
 
 
 def _as_lists(x):

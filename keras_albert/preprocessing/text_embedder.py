@@ -12,6 +12,7 @@ PAIR_KEYS = ("text", "positive", "negative")
 SCORED_KEYS = ("text", "pair")
 # The columns of the targets of pairs, see `pair_targets`.
 EXAMPLE, ROLE, TEXT, ANCHOR, POSITIVE, CLASS = range(6)
+COLUMNS = 6
 NO_CLASS = -1
 
 

@@ -5,12 +5,18 @@ import keras_nlp
 import numpy as np
 
 from keras_albert.layers.heads import AlbertMaskedLMHead
+from keras_albert.metrics.token_accuracy import TokenAccuracy
 from keras_albert.models.backbone import AlbertBackbone
 from keras_albert.preprocessing.masked_lm import AlbertMaskedLMPreprocessor
 from keras_albert.preprocessing.masked_text import fill
 from keras_albert.preprocessing.packer import python_ids
 from keras_albert.tasks.targets import check_finite_outputs
-from keras_albert.tasks.task import AlbertTask, as_texts, check_batch_size
+from keras_albert.tasks.task import (
+    AlbertTask,
+    as_texts,
+    check_batch_size,
+    check_text_lists,
+)
 
 # How many masked copies of texts are made at a time.
 _ROWS_A_CALL = 256
@@ -54,6 +60,7 @@ class AlbertMaskedLM(AlbertTask, keras_nlp.models.MaskedLM):
 
     backbone_cls = AlbertBackbone
     preprocessor_cls = AlbertMaskedLMPreprocessor
+    makes_targets = True
     head_inputs = ("mask_positions",)
     shared_heads = {"AlbertPretrainer": ("masked_lm_head",)}
     output_name = "logits"  # Of exported files.
@@ -95,6 +102,19 @@ class AlbertMaskedLM(AlbertTask, keras_nlp.models.MaskedLM):
 
         # === Config ===
         self.head_layer_norm_epsilon = head_layer_norm_epsilon
+
+    def check_texts(self, x):
+        """Raises ValueError for what is no text; see `check_text_lists`."""
+        check_text_lists(x)
+
+    def make_dataset(self, x, y, sample_weight, batch_size, shuffle):
+        """Batches of texts alone; see `AlbertTask.make_dataset`."""
+        if y is not None:
+            raise ValueError(
+                "Texts must come without targets: these are the tokens that "
+                f"get masked. Received: y={y!r:.80}; leave it out."
+            )
+        return super().make_dataset(x, y, sample_weight, batch_size, shuffle)
 
     def fill_mask(self, texts, top_k=5, batch_size=None):
         """Predicts what stands behind each `[MASK]` of texts.
@@ -277,7 +297,7 @@ class AlbertMaskedLM(AlbertTask, keras_nlp.models.MaskedLM):
         )
 
     def default_weighted_metrics(self):
-        return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+        return [TokenAccuracy(name="accuracy")]
 
     def get_config(self):
         config = super().get_config()

@@ -19,7 +19,7 @@ from keras_albert.tasks.targets import (
     check_numbers,
     check_shape,
 )
-from keras_albert.tasks.task import AlbertTask, check_batch_size
+from keras_albert.tasks.task import AlbertTask, as_held_out, check_batch_size
 
 # How many questions are packed in one call.
 _QUESTIONS_A_CALL = 256
@@ -121,10 +121,11 @@ class AlbertMultipleChoice(AlbertTask, keras_nlp.models.Task):
 
     def fit(self, x=None, y=None, *args, **kwargs):
         """Trains; see `keras.Model.fit`, and the class for x and y."""
-        if isinstance(kwargs.get("validation_data"), tuple):
-            x_dev, y_dev, *rest = kwargs["validation_data"]
+        held_out = as_held_out(kwargs.get("validation_data"))
+        if isinstance(held_out, tuple):
+            x_dev, y_dev, weights = held_out
             x_dev, y_dev = self._learnable(x_dev, y_dev)
-            kwargs["validation_data"] = (x_dev, y_dev, *rest)
+            kwargs["validation_data"] = (x_dev, y_dev, weights)
         x, y = self._learnable(x, y)
         return super().fit(x, y, *args, **kwargs)
 
@@ -160,6 +161,11 @@ class AlbertMultipleChoice(AlbertTask, keras_nlp.models.Task):
         """Checks questions, and makes arrays of lists."""
         if not isinstance(x, dict) or "choices" not in x:
             return x
+        for name, value in x.items():
+            if not hasattr(value, "__iter__"):
+                raise ValueError(
+                    f"`{name}` must be a list. Received: {value!r:.80}."
+                )
         x = {
             name: value if hasattr(value, "shape") else list(value)
             for name, value in x.items()

@@ -1,6 +1,7 @@
 """What an embedder learns from: texts that belong together, or scores."""
 
 import math
+import numbers
 
 import keras
 from keras import ops
@@ -49,9 +50,11 @@ class ContrastiveLoss(keras.losses.Loss):
     def __init__(self, temperature=0.05, name="contrastive", **kwargs):
         super().__init__(name=name, **kwargs)
         # Not a number is not above 0 either.
-        if not temperature > 0.0:
+        is_number = isinstance(temperature, numbers.Real)
+        if not is_number or not 0.0 < temperature < math.inf:
             raise ValueError(
-                f"`temperature` must be positive. Received: {temperature}."
+                "`temperature` must be positive, and a number. Received: "
+                f"{temperature!r}."
             )
         self.temperature = temperature
 
@@ -144,11 +147,16 @@ def check_score_range(score_range):
         ValueError: if they are not two, not finite, or the first is not
             below the second.
     """
-    low, high = map(float, score_range)
+    try:
+        low, high = map(float, score_range)
+        shown = f"{low:g}, {high:g}"
+    except (TypeError, ValueError):
+        low = high = math.nan
+        shown = f"{score_range!r:.80}"
     if not -math.inf < low < high < math.inf:
         raise ValueError(
-            "`score_range` must be the lowest and the highest score. "
-            f"Received: {low:g}, {high:g}."
+            "`score_range` must be a pair of numbers, the lowest and the "
+            f"highest score. Received: {shown}."
         )
     return low, high
 

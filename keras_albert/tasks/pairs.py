@@ -1,11 +1,18 @@
 """Texts that belong together, in memory: checked, and in batches."""
 
+import numbers
+
 import keras
 import numpy as np
 
 from keras_albert.preprocessing.packer import trim_padding
-from keras_albert.preprocessing.text_embedder import SCORED_KEYS, keys_of
-from keras_albert.tasks.targets import as_array, check_numbers, check_shape
+from keras_albert.preprocessing.text_embedder import (
+    COLUMNS,
+    ROLE,
+    SCORED_KEYS,
+    keys_of,
+)
+from keras_albert.tasks.targets import as_array, check_shape
 from keras_albert.tasks.task import as_texts
 
 OBJECTIVES = ("contrastive", "cosine")
@@ -16,6 +23,43 @@ def is_raw_pairs(x):
     if isinstance(x, dict):
         return "token_ids" not in x
     return isinstance(x, (str, list, tuple, np.ndarray))
+
+
+def is_ready(x):
+    """Whether it is a dictionary of ready tensors."""
+    return isinstance(x, dict) and "token_ids" in x
+
+
+def check_whole_examples(y, objective, rows):
+    """Raises ValueError for ready targets that are none, or parts of examples.
+
+    Args:
+        y: targets of ready tensors, see `AlbertTextEmbedderPreprocessor`.
+        objective: string, one of `OBJECTIVES`.
+        rows: int, those of a batch, or of another part of the data.
+    """
+    y = None if y is None else as_array(y)
+    is_scored = objective == "cosine"
+    is_fit = y is not None and (
+        y.ndim == 1 or y.shape[1:] == (1,)
+        if is_scored
+        else y.ndim == 2 and y.shape[1] == COLUMNS and len(y)
+    )
+    if not is_fit:
+        raise ValueError(
+            "Ready tensors must come with the preprocessor's targets: scores, "
+            f"of shape (rows,), or for 'contrastive' (rows, {COLUMNS}). "
+            f"Received: {'none' if y is None else f'the shape {y.shape}'}."
+        )
+    number = 2 if is_scored else int(y[:, ROLE].max()) + 1
+    for count in (len(y), rows):
+        if count % number:
+            raise ValueError(
+                "The texts of an example must stay together. Received "
+                f"examples of {number} rows each, and a part of {count} rows: "
+                "of ready tensors `batch_size` and `validation_split` count "
+                f"rows; make them multiples of {number}."
+            )
 
 
 def check_keys(names, objective):
@@ -54,6 +98,10 @@ def check_pairs(x, y, objective, score_range):
     check_keys(names, objective)
     x = {name: _texts(x[name], name) for name in names}
     counts = {name: len(texts) for name, texts in x.items()}
+    if objective == "cosine":
+        # Before one that is no number makes an array of strings of all.
+        is_list = isinstance(y, (list, tuple))
+        check_scores(np.asarray(y, object) if is_list else y, score_range)
     if y is not None:
         y = as_array(y)
         check_shape(y, (1,), "scores or classes")
@@ -65,9 +113,8 @@ def check_pairs(x, y, objective, score_range):
             + ", ".join(f"{n} of {name}" for name, n in counts.items())
             + "."
         )
-    if objective == "cosine":
-        check_scores(y, score_range)
-    else:
+    if objective == "contrastive":
+        check_classes(y)
         check_negatives(list(zip(*x.values(), strict=True)))
     return names, x, y
 
@@ -75,12 +122,19 @@ def check_pairs(x, y, objective, score_range):
 def _texts(texts, name):
     texts = texts.numpy() if hasattr(texts, "numpy") else texts
     texts = texts.tolist() if hasattr(texts, "tolist") else texts
-    if isinstance(texts, (str, bytes)):
+    # Sets have no order in which texts could belong together.
+    if isinstance(texts, (str, bytes, dict, set, frozenset)) or not hasattr(
+        texts, "__iter__"
+    ):
         raise ValueError(
-            f"`{name}` must be a list of strings, one an example. Received "
-            f"one string: {texts!r:.80}."
+            f"`{name}` must be a list of strings, one an example. Received: "
+            f"{texts!r:.80}."
         )
-    texts = [x.decode() if isinstance(x, bytes) else x for x in texts]
+    # Bytes that are no text are unknown characters, as in graphs.
+    texts = [
+        x.decode("utf-8", "replace") if isinstance(x, bytes) else x
+        for x in texts
+    ]
     for index, text in enumerate(texts):
         if not isinstance(text, str) or not text.strip():
             raise ValueError(
@@ -104,17 +158,34 @@ def check_scores(scores, score_range, where=None):
             "The objective 'cosine' must have a score for each pair. Received "
             "none."
         )
-    check_numbers(scores)
     low, high = score_range
-    wrong = np.flatnonzero((scores.ravel() < low) | (scores.ravel() > high))
-    if len(wrong):
-        index = int(wrong[0])
+    for index, score in enumerate(as_array(scores).ravel().tolist()):
+        # Not a number is in no range.
+        if isinstance(score, numbers.Real) and low <= score <= high:
+            continue
         place = f"index {index}" if where is None else where(index)
+        shown = f"{score:g}" if isinstance(score, float) else f"{score!r:.80}"
         raise ValueError(
             f"{place}: a score must lie in the range {low:g} to {high:g}. It "
-            f"is {scores.ravel()[index]:g}; correct it, or give the range "
-            "that the scores have."
+            f"is {shown}; correct it, or give the range that the scores have."
         )
+
+
+def check_classes(classes):
+    """Raises ValueError for what names no classes, as scores do not.
+
+    Args:
+        classes: array, or `None`.
+    """
+    values = [] if classes is None else classes.ravel().tolist()
+    for index, value in enumerate(values):
+        is_whole = isinstance(value, float) and value.is_integer()
+        if not is_whole and not isinstance(value, (int, str, bytes)):
+            raise ValueError(
+                "Classes must be integers or strings, one an example. "
+                f"Received at index {index}: {value!r:.80}. Scores need the "
+                "objective 'cosine', and texts named 'text' and 'pair'."
+            )
 
 
 def check_negatives(examples, where=None):

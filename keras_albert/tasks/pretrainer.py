@@ -5,6 +5,7 @@ import keras_nlp
 
 from keras_albert.layers.encoder import weight_initializer
 from keras_albert.layers.heads import AlbertMaskedLMHead
+from keras_albert.metrics.token_accuracy import TokenAccuracy
 from keras_albert.models.backbone import AlbertBackbone
 from keras_albert.preprocessing.pretrainer import AlbertPretrainerPreprocessor
 from keras_albert.tasks.task import AlbertTask
@@ -57,6 +58,7 @@ class AlbertPretrainer(AlbertTask, keras_nlp.models.Task):
 
     backbone_cls = AlbertBackbone
     preprocessor_cls = AlbertPretrainerPreprocessor
+    makes_targets = True
     shared_heads = {"AlbertMaskedLM": ("masked_lm_head",)}
 
     def __init__(self, backbone, preprocessor=None, head_dtype=None, **kwargs):
@@ -118,8 +120,8 @@ class AlbertPretrainer(AlbertTask, keras_nlp.models.Task):
 
     def default_weighted_metrics(self):
         return {
-            name: [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
-            for name in ("mlm", "sop")
+            "mlm": [TokenAccuracy(name="accuracy")],
+            "sop": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         }
 
     def get_config(self):

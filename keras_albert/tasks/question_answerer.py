@@ -93,6 +93,7 @@ class AlbertQuestionAnswerer(AlbertTask, keras_nlp.models.Task):
 
     backbone_cls = AlbertBackbone
     preprocessor_cls = AlbertQuestionAnswererPreprocessor
+    makes_targets = True
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_albert.layers.encoder import weight_initializer
+from keras_albert.metrics.token_accuracy import BinaryTokenAccuracy
 from keras_albert.models.backbone import AlbertBackbone, check_rates
 from keras_albert.preprocessing.sentence_extractor import (
     AlbertSentenceExtractorPreprocessor,
@@ -15,7 +16,11 @@ from keras_albert.preprocessing.sentence_extractor import (
 from keras_albert.preprocessing.sentences import document_spans
 from keras_albert.preprocessing.summaries import select_sentences
 from keras_albert.tasks.questions import window_dataset
-from keras_albert.tasks.targets import check_finite_outputs, check_weights
+from keras_albert.tasks.targets import (
+    as_array,
+    check_finite_outputs,
+    check_weights,
+)
 from keras_albert.tasks.task import AlbertTask, as_texts, trim_targets
 
 # Packed in one go, each to the preprocessor's full length.
@@ -109,6 +114,7 @@ class AlbertSentenceExtractor(AlbertTask, keras_nlp.models.Task):
     backbone_cls = AlbertBackbone
     preprocessor_cls = AlbertSentenceExtractorPreprocessor
     output_name = "sentence_logits"  # Of exported files.
+    takes_pairs = False
 
     def __init__(
         self,
@@ -177,10 +183,41 @@ class AlbertSentenceExtractor(AlbertTask, keras_nlp.models.Task):
         data = (features, classes, weights)
         return window_dataset(data, batch_size or 32, shuffle)
 
+    def check_elements(self, spec):
+        """Raises ValueError for documents that are not ragged."""
+        import tensorflow as tf
+
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(spec)
+        is_ragged = isinstance(x, tf.RaggedTensorSpec) and x.shape.rank == 2
+        if not is_ragged and not isinstance(x, dict):
+            raise ValueError(
+                "Documents of a pipeline must be batches of ragged tensors of "
+                f"their sentences, (batch, None). Received: {x}; split them "
+                "before, by `preprocessor.documents`, and call `.batch`."
+            )
+        self._check_has_targets(y)
+
+    def check_texts(self, x):
+        """Raises ValueError for a dictionary that holds no ready tensors."""
+        if isinstance(x, dict):
+            raise ValueError(
+                "Documents must be a list of strings, or of lists of "
+                "sentences. Received a dictionary of "
+                f"{', '.join(map(repr, x))}."
+            )
+
+    def _prepared(self, data, batch_size, shuffle=False):
+        x, y, weights = data
+        if isinstance(x, dict) and "token_ids" in x:
+            check_ready_labels(x, y, weights)
+        return super()._prepared(data, batch_size, shuffle)
+
     def predict(self, x=None, *args, **kwargs):
         """Predicts; see `keras.Model.predict`, and the class for x."""
         if self.is_raw(x):
             self._check_preprocessor()
+            if not len(x):
+                raise ValueError("There must be at least one document.")
             x = self.preprocessor(list(x))
         return super().predict(x, *args, **kwargs)
 
@@ -311,7 +348,7 @@ class AlbertSentenceExtractor(AlbertTask, keras_nlp.models.Task):
         return SentenceCrossentropy()
 
     def default_weighted_metrics(self):
-        return [keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0)]
+        return [BinaryTokenAccuracy(name="accuracy", threshold=0.0)]
 
     # === Config ===
 
@@ -320,6 +357,31 @@ class AlbertSentenceExtractor(AlbertTask, keras_nlp.models.Task):
         config.update(self.head_dtype_config(self.output_dense))
         config["dropout"] = self.dropout
         return config
+
+
+def check_ready_labels(x, y, weights):
+    """Raises ValueError for ready tensors whose tokens have no labels.
+
+    Args:
+        x: dictionary of `(batch, sequence)` ready tensors.
+        y: their targets.
+        weights: their weights.
+    """
+    shape = tuple(np.shape(x["token_ids"]))
+    for name, part in (("targets", y), ("`sample_weight`", weights)):
+        found = None if part is None else as_array(part).shape
+        if found != shape:
+            raise ValueError(
+                "Ready tensors must come with targets and `sample_weight` of "
+                f"their shape, {shape}, as the preprocessor gives them. "
+                f"Received {name}: {found}."
+            )
+    labels = as_array(y)
+    wrong = labels[(labels != 0) & (labels != 1)]
+    if wrong.size:
+        raise ValueError(
+            f"The labels of sentences must be 0 or 1. Received: {wrong[0]}."
+        )
 
 
 def check_documents(documents, where=None):

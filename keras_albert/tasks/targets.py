@@ -1,5 +1,7 @@
 """Checks of targets, before a loss makes something of any of them."""
 
+import numbers
+
 import keras
 import numpy as np
 
@@ -31,7 +33,8 @@ def check_numbers(y):
         y: array, the targets.
     """
     if y.dtype.kind not in "biuf":
-        first = y.flat[0] if y.size else y
+        others = [x for x in y.flat if not isinstance(x, numbers.Real)]
+        first = others[0] if others else y
         raise ValueError(
             "Targets must be numbers: the index of a class, not its name. "
             f"Received: {first!r:.80}; give `labels.index(name)`."
@@ -46,7 +49,13 @@ def check_finite(values, what):
         values: sequence or array of numbers, or `None`.
         what: string, names them.
     """
-    values = as_array([] if values is None else values).astype("float64")
+    values = as_array([] if values is None else values)
+    try:
+        values = values.astype("float64")
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{what} must be numbers. Received: {values!r:.80}."
+        ) from error
     if not np.isfinite(values).all():
         raise ValueError(
             f"{what} must be finite. Received: "
@@ -86,14 +95,14 @@ def check_weights(sample_weight, examples):
     """
     if sample_weight is None:
         return None
-    weights = np.asarray(as_array(sample_weight), "float32")
+    weights = as_array(sample_weight)
     if weights.shape not in ((examples,), (examples, 1)):
         raise ValueError(
             "There must be one weight for each example. Received: "
             f"{examples} examples and weights of the shape {weights.shape}."
         )
     check_finite(weights, "Weights of examples")
-    return weights.reshape(-1)
+    return weights.astype("float32").reshape(-1)
 
 
 def check_classes(y, num_classes):

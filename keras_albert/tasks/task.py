@@ -75,6 +75,10 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
     """
 
     head_inputs: tuple = ()
+    # Whether a tuple of texts in memory is two columns, or rows as in a list.
+    takes_pairs = True
+    # Whether the preprocessor makes targets where none are given.
+    makes_targets = False
 
     def __init__(self, *args, **kwargs):
         check_keywords(type(self).__name__, kwargs, _KEYWORDS)
@@ -140,17 +144,18 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
                 "train; set KERAS_BACKEND to tensorflow, jax or torch to fit."
             )
         data = (x, y, sample_weight)
-        held_out = kwargs.get("validation_data")
+        held_out = as_held_out(kwargs.get("validation_data"))
         shuffle = False
         if self.is_raw(x):
             shuffle = kwargs.pop("shuffle", True)
             kwargs["shuffle"] = False  # it is; Keras would warn it does not
             split = kwargs.pop("validation_split", None)
             if split and held_out is None:
-                data, held_out = _split_rows(data, split)
+                data, held_out = _split_rows(data, split, self.takes_pairs)
         if isinstance(held_out, tuple):
-            rows = keras.utils.unpack_x_y_sample_weight(held_out)
-            kwargs["validation_data"] = self._prepared(rows, batch_size)
+            kwargs["validation_data"] = self._prepared(held_out, batch_size)
+        elif hasattr(held_out, "element_spec"):
+            self.check_elements(held_out.element_spec)
         data = self._prepared(data, batch_size, shuffle)
         with warnings.catch_warnings():
             # Tasks on the sequence have no use for it.
@@ -200,9 +205,16 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
         Raises:
             ValueError: if they cannot be learned from.
         """
+        # To `tf.data` a tuple is columns.
+        y, sample_weight = (
+            list(part) if isinstance(part, tuple) else part
+            for part in (y, sample_weight)
+        )
+        self._check_has_targets(y)
         self._check_arrays(x, y)
-        data = keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
-        data = data if isinstance(data, tuple) else (data,)
+        data = (x, y, sample_weight)  # Keras's packing drops weights alone
+        while data[-1] is None:
+            data = data[:-1]
         return _text_batches(data, batch_size, shuffle)
 
     def _prepared(self, data, batch_size, shuffle=False):
@@ -216,9 +228,16 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
         Returns:
             A dataset, or a tuple as Keras has it.
         """
+        check_kind(data[0])
+        if self.preprocessor is None and _holds_strings(data[0]):
+            self._check_preprocessor()
         if self.is_raw(data[0]):
             check_batch_size(batch_size)
             return self.make_dataset(*data, batch_size, shuffle)
+        if hasattr(data[0], "element_spec"):
+            self.check_elements(data[0].element_spec)
+        elif not hasattr(data[0], "map"):
+            self._check_has_targets(data[1])
         self._check_arrays(*data[:2])
         data = keras.utils.pack_x_y_sample_weight(*data)
         return data if isinstance(data, tuple) else (data,)
@@ -364,6 +383,27 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
         setattr(self, name, rank)
         return is_new
 
+    def check_elements(self, spec):
+        """Raises ValueError for what is no batch, or has no targets.
+
+        Args:
+            spec: the `element_spec` of a `tf.data.Dataset`.
+        """
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(spec)
+        if any(leaf.shape.rank == 0 for leaf in tree.flatten(x)):
+            raise ValueError(
+                "A dataset must be of batches. Received single examples: "
+                f"{x!r:.160}; call `.batch(32)` on it."
+            )
+        self._check_has_targets(y)
+
+    def _check_has_targets(self, y):
+        if y is None and not self.makes_targets and self.loss is not None:
+            raise ValueError(
+                "There must be targets, `y`, to learn from or to measure by. "
+                "Received none."
+            )
+
     def check_texts(self, x):
         """Raises ValueError for texts that the preprocessor cannot take."""
 
@@ -372,6 +412,7 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
 
     def _check_arrays(self, x, y=None):
         # Here, since it is symbols that reach `preprocess_samples` in graphs.
+        check_kind(x)
         if isinstance(x, dict) and "token_ids" in x:
             ids = {name: as_array(value) for name, value in x.items()}
             check_token_ids(ids, self.backbone)
@@ -492,7 +533,7 @@ def check_count(name, value):
     """Raises ValueError unless an argument is a positive integer."""
     if not isinstance(value, numbers.Integral) or value < 1:
         raise ValueError(
-            f"`{name}` must be positive, and an integer. Received: {value}."
+            f"`{name}` must be positive, and an integer. Received: {value!r}."
         )
 
 
@@ -580,6 +621,32 @@ def _rows_in_budget(tokens, maximum):
     return size
 
 
+def check_text_lists(x):
+    """Raises ValueError unless there are strings, or two lists of them.
+
+    Args:
+        x: list, array, or tuple of two for pairs; else not checked.
+    """
+    rule = (
+        "Texts must be a list of strings, and pairs a tuple of two such "
+        "lists, `(firsts, seconds)`. Received "
+    )
+    if isinstance(x, dict):
+        raise ValueError(f"{rule}a dictionary of {', '.join(map(repr, x))}.")
+    for side in x if isinstance(x, tuple) else (x,):
+        if isinstance(side, (str, bytes)):
+            raise ValueError(f"{rule}one string: {side!r:.80}.")
+        if isinstance(side, np.ndarray) and side.dtype.kind in "US":
+            side = side.tolist()
+        if not isinstance(side, (list, np.ndarray)):
+            continue
+        if not len(side):
+            raise ValueError("There must be at least one text.")
+        for text in side:
+            if not isinstance(text, (str, bytes)):
+                raise ValueError(f"{rule}a list with {text!r:.80} in it.")
+
+
 def as_texts(items):
     """Checks texts, and makes a list of them.
 
@@ -665,7 +732,7 @@ def _check_as_many(data):
         if isinstance(part, dict):
             part = tuple(part.values())
         parts = part if isinstance(part, tuple) else (part,)
-        counts += [(_length(x), name) for x in parts if x is not None]
+        counts += [(_length(x, name), name) for x in parts if x is not None]
     if len({count for count, _ in counts}) > 1:
         found = ", ".join(f"{count} {name}" for count, name in counts)
         raise ValueError(
@@ -676,11 +743,58 @@ def _check_as_many(data):
         check_finite(weights, "Weights of examples")
 
 
-def _length(x):
+def _length(x, name):
     try:
         return len(x)
-    except TypeError:
-        return 0  # a number, not one for each
+    except TypeError as error:
+        raise ValueError(
+            f"There must be a list or array of {name}, one an example. "
+            f"Received: {x!r:.80}."
+        ) from error
+
+
+def as_held_out(data):
+    """`validation_data` as a tuple of x, y and sample weights.
+
+    Args:
+        data: what `fit` was given: a tuple or a list of these, or x alone in
+            a dictionary; else it is left as it is, as a dataset.
+    """
+    if isinstance(data, dict):
+        data = (data,)
+    if not isinstance(data, (list, tuple)):
+        return data
+    if not 1 <= len(data) <= 3:
+        raise ValueError(
+            "`validation_data` must be a dataset, or a tuple of `x`, `y` and "
+            f"maybe sample weights. Received {len(data)} parts: {data!r:.80}."
+        )
+    return (*data, None, None)[:3]
+
+
+def _holds_strings(x):
+    while isinstance(x, (dict, list, tuple)) and len(x):
+        x = next(iter(x.values() if isinstance(x, dict) else x))
+    kind = getattr(getattr(x, "dtype", None), "kind", "")
+    return isinstance(x, (str, bytes)) or kind in ("U", "S", "O")
+
+
+def check_kind(x):
+    """Raises ValueError for what neither Keras nor a preprocessor can batch.
+
+    Args:
+        x: what `fit`, `evaluate` or `predict` was given.
+    """
+    is_array = len(getattr(x, "shape", ())) > 0
+    is_dataset = hasattr(x, "map") or hasattr(x, "element_spec")
+    if is_array or is_dataset or isinstance(x, (list, tuple, dict)):
+        return
+    raise ValueError(
+        "Inputs must be lists, arrays, a dictionary of these, or a "
+        f"`tf.data.Dataset` or grain dataset of batches. Received: {x!r:.80}; "
+        "put one text in a list, and make a dataset of a generator by "
+        "`tf.data.Dataset.from_generator`."
+    )
 
 
 def _arguments(data, batch_size):
@@ -691,39 +805,53 @@ def _arguments(data, batch_size):
     return {"batch_size": batch_size, **dict(zip(names, data, strict=False))}
 
 
-def _split_rows(data, share):
+def _split_rows(data, share, takes_pairs):
     """Without the last rows, and these, as `validation_split` has them.
 
     Args:
-        data: tuple of x, y and sample weights, of lists and arrays, in
-            dictionaries and tuples; a string, or `None`, is all rows'.
+        data: tuple of x, y and sample weights, of lists, tuples and arrays;
+            x may be a dictionary of them, in which a string is all rows'.
         share: float, of the rows that are held out.
+        takes_pairs: bool. Whether x, when it is a tuple, is columns.
     """
-    counts = [len(part) for part in _columns(data[0])]
-    rows = max(counts, default=0)
-    kept = math.floor(rows * (1.0 - share))
-    if not 0 < kept < rows:
+    x, *others = data
+    columns = [x]
+    if isinstance(x, dict):
+        columns = list(x.values())
+    elif isinstance(x, tuple) and takes_pairs:
+        columns = list(x)
+    counted = [x for x in columns if not isinstance(x, str)]
+    if not counted:
+        return data, None  # no rows: what is wrong is told where they are read
+    counts = [_length(x, "texts") for x in counted]
+    found = [f"{count} texts" for count in counts]
+    for name, part in zip(("targets", "sample weights"), others, strict=True):
+        if part is not None:
+            counts.append(_length(part, name))
+            found.append(f"{counts[-1]} {name}")
+    if len(set(counts)) > 1:
         raise ValueError(
-            "`validation_split` must leave rows to train on and rows to "
-            f"measure on. Received: {share} of {rows} rows."
+            "There must be as many of all that `validation_split` splits. "
+            f"Received: {', '.join(found)}."
+        )
+    is_share = isinstance(share, numbers.Real) and 0.0 < share < 1.0
+    kept = math.floor(counts[0] * (1.0 - share)) if is_share else 0
+    if not 0 < kept < counts[0]:
+        raise ValueError(
+            "`validation_split` must be a share that leaves rows to train on "
+            f"and rows to measure on. Received: {share!r} of {counts[0]} rows."
         )
 
-    def part(data, rows):
-        if isinstance(data, dict):
-            return {name: part(x, rows) for name, x in data.items()}
-        if isinstance(data, tuple):
-            return tuple(part(x, rows) for x in data)
-        return data if data is None or isinstance(data, str) else data[rows]
+    def part(rows):
+        of_columns = [x if isinstance(x, str) else x[rows] for x in columns]
+        if isinstance(x, dict):
+            of_x = dict(zip(x, of_columns, strict=True))
+        else:
+            is_columns = isinstance(x, tuple) and takes_pairs
+            of_x = tuple(of_columns) if is_columns else of_columns[0]
+        return (of_x, *(y if y is None else y[rows] for y in others))
 
-    return part(data, slice(kept)), part(data, slice(kept, None))
-
-
-def _columns(x):
-    """The lists and arrays of x, without strings that are all rows'."""
-    if isinstance(x, dict):
-        x = tuple(x.values())
-    parts = x if isinstance(x, tuple) else (x,)
-    return [part for part in parts if not isinstance(part, str)]
+    return part(slice(kept)), part(slice(kept, None))
 
 
 def _first_rows(outputs, rows):

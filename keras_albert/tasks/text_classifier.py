@@ -19,6 +19,7 @@ from keras_albert.tasks.targets import (
 from keras_albert.tasks.task import (
     AlbertTask,
     as_texts,
+    check_text_lists,
     merge_class_config,
     number_of_classes,
 )
@@ -172,25 +173,8 @@ class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
         return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
 
     def check_texts(self, x):
-        """Raises ValueError unless there are strings, or two lists of them.
-
-        Args:
-            x: list, array, or tuple of two for pairs; else not checked.
-        """
-        for side in x if isinstance(x, tuple) else (x,):
-            if isinstance(side, np.ndarray) and side.dtype.kind in "US":
-                side = side.tolist()
-            if not isinstance(side, (list, np.ndarray)):
-                continue
-            if not len(side):
-                raise ValueError("There must be at least one text.")
-            for text in side:
-                if not isinstance(text, (str, bytes)):
-                    raise ValueError(
-                        "Texts must be a list of strings, and pairs a tuple "
-                        "of two such lists, `(firsts, seconds)`. Received a "
-                        f"list with {text!r:.80} in it."
-                    )
+        """Raises ValueError for what is no text; see `check_text_lists`."""
+        check_text_lists(x)
 
     def check_targets(self, y):
         """Raises ValueError for targets that the default loss cannot learn.

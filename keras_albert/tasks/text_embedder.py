@@ -1,5 +1,7 @@
 """Texts to vectors that lie close where the texts mean the same."""
 
+import math
+
 import keras
 import keras_nlp
 import numpy as np
@@ -8,6 +10,7 @@ from keras_albert.layers.heads import SentencePooling
 from keras_albert.models.backbone import AlbertBackbone
 from keras_albert.preprocessing.text_embedder import (
     AlbertTextEmbedderPreprocessor,
+    keys_of,
 )
 from keras_albert.tasks.pair_losses import (
     ContrastiveLoss,
@@ -16,12 +19,20 @@ from keras_albert.tasks.pair_losses import (
 )
 from keras_albert.tasks.pairs import (
     OBJECTIVES,
+    check_keys,
     check_pairs,
+    check_scores,
+    check_whole_examples,
     is_raw_pairs,
+    is_ready,
     pair_dataset,
 )
-from keras_albert.tasks.targets import check_finite_outputs, check_weights
-from keras_albert.tasks.task import AlbertTask, as_texts
+from keras_albert.tasks.targets import (
+    as_array,
+    check_finite_outputs,
+    check_weights,
+)
+from keras_albert.tasks.task import AlbertTask, as_texts, check_text_lists
 
 
 @keras.saving.register_keras_serializable(package="keras_albert")
@@ -52,9 +63,10 @@ class AlbertTextEmbedder(AlbertTask, keras_nlp.models.TextEmbedder):
     Inputs: strings, or the backbone's dictionary of tensors. To learn from: a
     dictionary of lists of strings, `"text"`, `"positive"` and maybe
     `"negative"`, or `"text"` and `"pair"`; or a `tf.data.Dataset` of batches
-    of these. As ready tensors the texts of an example follow each other, a
-    row each. `batch_size` of `fit` counts examples, each of which has in-batch
-    negatives from the others; `sample_weight` is one weight an example.
+    of these. `batch_size` of `fit` counts examples, each of which has in-batch
+    negatives from the others; `sample_weight` is one weight an example. As
+    ready tensors the texts of an example follow each other, a row each, and
+    rows are what `batch_size` counts.
 
     Outputs: `(batch, hidden_dim)` float.
 
@@ -86,6 +98,7 @@ class AlbertTextEmbedder(AlbertTask, keras_nlp.models.TextEmbedder):
     backbone_cls = AlbertBackbone
     preprocessor_cls = AlbertTextEmbedderPreprocessor
     output_name = "embeddings"  # Of exported files.
+    makes_targets = True
 
     def __init__(
         self,
@@ -136,8 +149,48 @@ class AlbertTextEmbedder(AlbertTask, keras_nlp.models.TextEmbedder):
 
     # === Training ===
 
+    def fit(self, x=None, y=None, *args, **kwargs):
+        """Trains; see `AlbertTask.fit`, and the class for x and y."""
+        if kwargs.get("class_weight") is not None:
+            raise ValueError(
+                "`class_weight` must be left out: no loss of texts that "
+                "belong together is a class's. Received: "
+                f"{kwargs['class_weight']!r:.80}; give `sample_weight`."
+            )
+        split = kwargs.get("validation_split")
+        if split and is_ready(x) and kwargs.get("validation_data") is None:
+            rows = len(x["token_ids"])
+            check_whole_examples(
+                y, self.objective, math.floor(rows * (1.0 - split))
+            )
+        return super().fit(x, y, *args, **kwargs)
+
     def is_raw(self, x):
         return is_raw_pairs(x)
+
+    def check_texts(self, x):
+        """Raises ValueError for what is no text, where there are no pairs."""
+        if not isinstance(x, dict):
+            check_text_lists(x)
+
+    def check_elements(self, spec):
+        """Raises ValueError for batches that the objective cannot learn."""
+        super().check_elements(spec)
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(spec)
+        if not is_ready(x):
+            check_keys(keys_of(x), self.objective)
+        if y is None and (is_ready(x) or self.objective == "cosine"):
+            raise ValueError(
+                "A dataset must have scores for 'pair', and the "
+                "preprocessor's targets for ready tensors. It has none."
+            )
+
+    def _prepared(self, data, batch_size, shuffle=False):
+        if is_ready(data[0]):
+            check_whole_examples(data[1], self.objective, batch_size or 32)
+            if self.objective == "cosine":
+                check_scores(as_array(data[1]), self.score_range)
+        return super()._prepared(data, batch_size, shuffle)
 
     def make_dataset(self, x, y, sample_weight, batch_size, shuffle):
         """Batches of whole examples; see `AlbertTask.make_dataset`."""

@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_albert.layers.encoder import weight_initializer
 from keras_albert.metrics.entities import entity_spans, tag_scheme
+from keras_albert.metrics.token_accuracy import TokenAccuracy
 from keras_albert.models.backbone import AlbertBackbone, check_rates
 from keras_albert.preprocessing.token_classifier import (
     IGNORED,
@@ -20,6 +21,7 @@ from keras_albert.tasks.targets import (
 )
 from keras_albert.tasks.task import (
     AlbertTask,
+    as_held_out,
     as_texts,
     merge_class_config,
     number_of_classes,
@@ -129,8 +131,9 @@ class AlbertTokenClassifier(AlbertTask, keras_nlp.models.Task):
 
     def fit(self, x=None, y=None, *args, sample_weight=None, **kwargs):
         """Trains; see `keras.Model.fit`, and the class for x and y."""
-        if isinstance(kwargs.get("validation_data"), tuple):
-            kwargs["validation_data"] = self._split(*kwargs["validation_data"])
+        held_out = as_held_out(kwargs.get("validation_data"))
+        if isinstance(held_out, tuple):
+            kwargs["validation_data"] = self._split(*held_out)
         x, y, sample_weight = self._split(x, y, sample_weight)
         if sample_weight is not None:
             kwargs["sample_weight"] = sample_weight
@@ -384,7 +387,7 @@ class AlbertTokenClassifier(AlbertTask, keras_nlp.models.Task):
         )
 
     def default_weighted_metrics(self):
-        return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+        return [TokenAccuracy(name="accuracy")]
 
     @classmethod
     def merge_preset_config(cls, saved, given):

@@ -1,7 +1,9 @@
 """From files of documents and summaries to a fine-tuned extractor."""
 
 import functools
+import re
 import sys
+import warnings
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from keras_albert.tasks.sentence_extractor import (
     AlbertSentenceExtractor,
     check_documents,
 )
+from keras_albert.tasks.task import check_count
 from keras_albert.training.batches import (
     LengthBatches,
     PerToken,
@@ -22,6 +25,8 @@ from keras_albert.training.start import make_task
 
 SENTENCES = 3
 ROUGE = ("rouge1", "rouge2", "rougeL")
+# What `rouge-score` makes words of.
+_ROUGE_WORD = re.compile("[a-z0-9]", re.IGNORECASE)
 
 
 def train_sentence_extractor(
@@ -66,10 +71,7 @@ def train_sentence_extractor(
         ValueError: if arguments or files are not as described.
         OSError: if a file is not there, or the folder cannot be written.
     """
-    if sentences < 1:
-        raise ValueError(
-            f"`sentences` must be positive. Received: {sentences}."
-        )
+    check_count("sentences", sentences)
     rows = [
         read_documents(path, text_column, summary_column, label_column)
         for path in (train_path, validation_path)
@@ -187,6 +189,7 @@ def evaluate_extractor(task, data, batch_size=32, sentences=SENTENCES):
         `"lead_"` those of the first sentences, for comparison; and `"loss"`,
         the mean cross-entropy of sentences.
     """
+    check_count("sentences", sentences)
     documents, labels, *summaries = data
     scores = task.sentence_scores(documents, batch_size)
     chosen = [
@@ -254,7 +257,13 @@ def score_rouge(texts, summaries):
 
     Raises:
         ImportError: if the package is not there.
+        ValueError: if there are no texts, or not a summary for each.
     """
+    if not len(texts) or len(texts) != len(summaries):
+        raise ValueError(
+            "There must be at least one text, and a summary for each. "
+            f"Received: {len(texts)} texts and {len(summaries)} summaries."
+        )
     try:
         from rouge_score import rouge_scorer
     except ImportError as error:
@@ -262,6 +271,14 @@ def score_rouge(texts, summaries):
             "ROUGE needs the package rouge-score; install it by `pip install "
             "keras-albert[rouge]`."
         ) from error
+    unread = sum(not _ROUGE_WORD.search("".join(x)) for x in summaries)
+    if unread:
+        warnings.warn(
+            "ROUGE reads the letters a to z and digits only: "
+            f"{unread} of {len(summaries)} summaries have none, and score 0. "
+            "Of other scripts read the metrics of sentences.",
+            stacklevel=2,
+        )
     scorer = rouge_scorer.RougeScorer(list(ROUGE), use_stemmer=True)
     rows = [
         scorer.score_multi(

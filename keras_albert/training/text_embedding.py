@@ -67,6 +67,8 @@ def train_text_embedder(
         labelled(files, path, score_range)
         for path in (train_path, validation_path)
     )
+    if not files.regression:
+        check_negatives_there(train[0])
     task = make_task(
         AlbertTextEmbedder,
         pooling=pooling,
@@ -113,6 +115,21 @@ def labelled(files, path, score_range=(0.0, 1.0)):
     return rows.texts, targets
 
 
+def check_negatives_there(examples):
+    """Raises ValueError if there is nothing that texts could be told from.
+
+    Args:
+        examples: list of tuples of two texts, or of three with hard negatives.
+    """
+    seconds = {texts[1] for texts in examples}
+    if len(examples[0]) == 2 and len(seconds) < 2:
+        raise ValueError(
+            "There must be at least two different second texts to train on: a "
+            "text learns from those that it does not belong to. Received: "
+            f"{len(examples)} examples with one."
+        )
+
+
 def pair_batches(task, train, batch_size, seed, tokens_per_batch=None):
     """The batches of texts that belong together, for `fine_tune`.
 
@@ -127,19 +144,11 @@ def pair_batches(task, train, batch_size, seed, tokens_per_batch=None):
     Returns:
         A `PairBatches`.
 
-    Raises:
-        ValueError: if there is nothing that the texts could be told from.
     """
     examples, targets = train
     number = len(examples[0])
     if task.objective == "contrastive":
         targets = _targets(examples, targets).reshape(-1, number, 6)
-        if number == 2 and len({texts[1] for texts in examples}) < 2:
-            raise ValueError(
-                "There must be at least two different second texts to train "
-                "on: a text learns from those that it does not belong to. "
-                f"Received: {len(examples)} examples with one."
-            )
     texts = tokenize_texts(
         task.preprocessor, [text for part in examples for text in part]
     )

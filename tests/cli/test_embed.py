@@ -218,6 +218,7 @@ def test_bad_rows(folder, capsys, row, extra, words):
     assert error.count("\n") == 1
     for word in words:
         assert word in error
+    assert not (folder / "bad").exists()
 
 
 def test_classes_are_one_each(tmp_path):

@@ -101,6 +101,22 @@ def test_lines_of_sentences(model, capsys):
     assert "`sentences` must be positive" in capsys.readouterr().err
 
 
+def test_no_sentences(folder, model, capsys):
+    data = ("--data", str(folder / "train.jsonl"))
+    assert main(["evaluate", model, *data, "--sentences", "0"]) == 2
+    assert "`sentences` must be positive" in capsys.readouterr().err
+
+
+def test_rouge_of_other_scripts():
+    """`rouge-score` drops their letters: equal texts have nothing in common."""
+    pytest.importorskip("rouge_score")
+    texts = ["यह एक वाक्य है।", "It rains."]
+    with pytest.warns(UserWarning, match="1 of 2 summaries have none"):
+        assert training.score_rouge(texts, texts)["rouge1"] == 0.5
+    with pytest.raises(ValueError, match="1 texts and 0 summaries"):
+        training.score_rouge(texts[:1], [])
+
+
 def test_batches_are_the_blocks(folder, model):
     task = ka.AlbertSentenceExtractor.from_preset(model)
     rows = read_documents(folder / "train.jsonl")

@@ -71,3 +71,29 @@ def test_bad_input():
         score_ranking([0.1], [])
     with pytest.raises(ValueError, match="must be numbers"):
         score_ranking([float("nan"), 0.0], [0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"relevant": [[0], [1], [7]]}, "right documents.*0 to 2.*7"),
+        ({"relevant": [[0], [1], [-1]]}, "right documents"),
+        ({"relevant": [[0, 0], [1], [2]]}, "different indices"),
+        ({"relevant": [{0.0}, [1], [2]]}, "indices"),
+        ({"queries": np.eye(3)[:, :2]}, r"the same dimension.*\(3, 2\)"),
+        ({"queries": np.ones(3)}, "vectors"),
+        ({"documents": np.zeros((0, 3))}, "indices"),
+        ({"ks": (0,)}, "`ks` must be positive integers"),
+        ({"ks": (1.5,)}, "`ks` must be positive integers"),
+        ({"left_out": [[1]]}, "for each query.*1 for 3"),
+        ({"left_out": [[1], [1], [0]]}, "must be a candidate.*query 1"),
+    ],
+)
+def test_what_cannot_be_meant(changes, message):
+    given = {
+        "queries": np.eye(3),
+        "documents": np.eye(3),
+        "relevant": [[0], [1], [2]],
+    }
+    with pytest.raises(ValueError, match=message):
+        score_retrieval(**{**given, **changes})
