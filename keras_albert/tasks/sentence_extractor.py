@@ -365,15 +365,18 @@ def check_ready_labels(x, y, weights):
     Args:
         x: dictionary of `(batch, sequence)` ready tensors.
         y: their targets.
-        weights: their weights.
+        weights: their weights; `None` where each token is a sentence.
     """
     shape = tuple(np.shape(x["token_ids"]))
-    for name, part in (("targets", y), ("`sample_weight`", weights)):
+    parts = {"targets": y}
+    if weights is not None:
+        parts["`sample_weight`"] = weights
+    for name, part in parts.items():
         found = None if part is None else as_array(part).shape
         if found != shape:
             raise ValueError(
-                "Ready tensors must come with targets and `sample_weight` of "
-                f"their shape, {shape}, as the preprocessor gives them. "
+                "Ready tensors must come with targets, and `sample_weight`, "
+                f"of their shape, {shape}, as the preprocessor gives them. "
                 f"Received {name}: {found}."
             )
     labels = as_array(y)

@@ -317,7 +317,7 @@ def test_documents_of_a_pipeline(tasks):
 def test_ready_sentences(tasks):
     extractor = tasks["extractor"]
     x, y, weights = extractor.preprocessor(DOCUMENTS, LABELS)
-    for data in ((x, y), (x, None), (x, y[:, :5]), (x, y[:, 0])):
+    for data in ((x, None), (x, y[:, :5]), (x, y[:, 0]), (x, y, 2, [1.0] * 4)):
         with pytest.raises(ValueError, match="of their shape"):
             extractor.fit(*data)
     with pytest.raises(ValueError, match="must be 0 or 1"):
