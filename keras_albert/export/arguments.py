@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from keras_albert.tasks.inputs import as_texts
 from keras_albert.tasks.targets import check_classes, check_numbers, check_shape
-from keras_albert.tasks.task import as_texts
 from keras_albert.tasks.text_classifier import AlbertTextClassifier
 
 

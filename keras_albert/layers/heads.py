@@ -7,9 +7,7 @@ from keras_albert.layers.activations import (
     get_activation,
     serialize_activation,
 )
-from keras_albert.layers.encoder import (
-    weight_initializer,
-)
+from keras_albert.layers.encoder import weight_initializer
 
 
 @keras.saving.register_keras_serializable(package="keras_albert")

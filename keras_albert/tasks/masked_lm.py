@@ -10,13 +10,13 @@ from keras_albert.models.backbone import AlbertBackbone
 from keras_albert.preprocessing.masked_lm import AlbertMaskedLMPreprocessor
 from keras_albert.preprocessing.masked_text import fill
 from keras_albert.preprocessing.packer import python_ids
-from keras_albert.tasks.targets import check_finite_outputs
-from keras_albert.tasks.task import (
-    AlbertTask,
+from keras_albert.tasks.inputs import (
     as_texts,
     check_batch_size,
     check_text_lists,
 )
+from keras_albert.tasks.targets import check_finite_outputs
+from keras_albert.tasks.task import AlbertTask
 
 # How many masked copies of texts are made at a time.
 _ROWS_A_CALL = 256

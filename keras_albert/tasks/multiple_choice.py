@@ -13,13 +13,14 @@ from keras_albert.preprocessing.multiple_choice import (
     AlbertMultipleChoicePreprocessor,
     choice_matrix,
 )
+from keras_albert.tasks.inputs import as_held_out, check_batch_size
 from keras_albert.tasks.targets import (
     as_array,
     check_finite_outputs,
     check_numbers,
     check_shape,
 )
-from keras_albert.tasks.task import AlbertTask, as_held_out, check_batch_size
+from keras_albert.tasks.task import AlbertTask
 
 # How many questions are packed in one call.
 _QUESTIONS_A_CALL = 256

@@ -12,8 +12,8 @@ from keras_albert.preprocessing.text_embedder import (
     SCORED_KEYS,
     keys_of,
 )
+from keras_albert.tasks.inputs import as_texts
 from keras_albert.tasks.targets import as_array, check_shape
-from keras_albert.tasks.task import as_texts
 
 OBJECTIVES = ("contrastive", "cosine")
 

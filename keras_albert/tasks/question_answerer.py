@@ -12,6 +12,7 @@ from keras_albert.preprocessing.question_answerer import (
     AlbertQuestionAnswererPreprocessor,
     question_and_context,
 )
+from keras_albert.tasks.inputs import check_count
 from keras_albert.tasks.questions import (
     as_pairs,
     first_answers,
@@ -19,8 +20,8 @@ from keras_albert.tasks.questions import (
     window_dataset,
 )
 from keras_albert.tasks.spans import SpanScores
-from keras_albert.tasks.targets import check_weights
-from keras_albert.tasks.task import AlbertTask, check_count
+from keras_albert.tasks.targets import check_finite_outputs, check_weights
+from keras_albert.tasks.task import AlbertTask
 
 OUTPUTS = ("start_logits", "end_logits")
 # Windows that are computed before their logits become answers.
@@ -266,12 +267,8 @@ class AlbertQuestionAnswerer(AlbertTask, keras_nlp.models.Task):
                 )
                 for name in OUTPUTS
             )
-            if not (np.isfinite(starts).all() and np.isfinite(ends).all()):
-                raise ValueError(
-                    "The model's outputs must be finite. Some are not: its "
-                    "weights are damaged, or no numbers since it was trained "
-                    "on such; load or train it anew."
-                )
+            check_finite_outputs(starts)
+            check_finite_outputs(ends)
             for place, row in enumerate(rows):
                 logits[row] = starts[place], ends[place]
         return logits

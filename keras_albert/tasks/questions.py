@@ -4,7 +4,7 @@ import numpy as np
 
 from keras_albert.data.squad import locate_answers, parse_answers
 from keras_albert.preprocessing.packer import trim_padding
-from keras_albert.tasks.task import as_texts
+from keras_albert.tasks.inputs import as_texts
 
 
 def is_raw(x):

@@ -15,13 +15,14 @@ from keras_albert.preprocessing.sentence_extractor import (
 )
 from keras_albert.preprocessing.sentences import document_spans
 from keras_albert.preprocessing.summaries import select_sentences
+from keras_albert.tasks.inputs import as_texts
 from keras_albert.tasks.questions import window_dataset
 from keras_albert.tasks.targets import (
     as_array,
     check_finite_outputs,
     check_weights,
 )
-from keras_albert.tasks.task import AlbertTask, as_texts, trim_targets
+from keras_albert.tasks.task import AlbertTask, trim_targets
 
 # Packed in one go, each to the preprocessor's full length.
 _BLOCKS_A_CALL = 2048

@@ -10,6 +10,7 @@ from keras_albert.models.backbone import AlbertBackbone, check_rates
 from keras_albert.preprocessing.text_classifier import (
     AlbertTextClassifierPreprocessor,
 )
+from keras_albert.tasks.inputs import as_texts, check_text_lists
 from keras_albert.tasks.targets import (
     check_classes,
     check_finite_outputs,
@@ -18,8 +19,6 @@ from keras_albert.tasks.targets import (
 )
 from keras_albert.tasks.task import (
     AlbertTask,
-    as_texts,
-    check_text_lists,
     merge_class_config,
     number_of_classes,
 )

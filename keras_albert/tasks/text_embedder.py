@@ -12,6 +12,7 @@ from keras_albert.preprocessing.text_embedder import (
     AlbertTextEmbedderPreprocessor,
     keys_of,
 )
+from keras_albert.tasks.inputs import as_texts, check_text_lists
 from keras_albert.tasks.pair_losses import (
     ContrastiveLoss,
     CosineLoss,
@@ -32,7 +33,7 @@ from keras_albert.tasks.targets import (
     check_finite_outputs,
     check_weights,
 )
-from keras_albert.tasks.task import AlbertTask, as_texts, check_text_lists
+from keras_albert.tasks.task import AlbertTask
 
 
 @keras.saving.register_keras_serializable(package="keras_albert")

@@ -14,15 +14,15 @@ from keras_albert.preprocessing.token_classifier import (
     joined,
 )
 from keras_albert.preprocessing.word_splitting import split_words
+from keras_albert.tasks.inputs import as_held_out, as_texts
 from keras_albert.tasks.targets import (
     check_classes,
+    check_finite_outputs,
     check_numbers,
     check_weights,
 )
 from keras_albert.tasks.task import (
     AlbertTask,
-    as_held_out,
-    as_texts,
     merge_class_config,
     number_of_classes,
     trim_targets,
@@ -345,12 +345,8 @@ class AlbertTokenClassifier(AlbertTask, keras_nlp.models.Task):
                     window = part[row]
                     words = slice(window.words.start, window.words.stop)
                     results[window.sentence][words] = value[window.positions]
-        if not all(np.isfinite(values).all() for values in results):
-            raise ValueError(
-                "The model's outputs must be finite. Some are not: its "
-                "weights are damaged, or no numbers since it was trained on "
-                "such; load or train it anew."
-            )
+        for values in results:
+            check_finite_outputs(values)
         return results
 
     def probabilities(self, outputs):

@@ -10,11 +10,11 @@ import numpy as np
 from keras_albert.data.summaries import read_documents
 from keras_albert.preprocessing.sentence_extractor import check_sentence_labels
 from keras_albert.preprocessing.summaries import select_sentences
+from keras_albert.tasks.inputs import check_count
 from keras_albert.tasks.sentence_extractor import (
     AlbertSentenceExtractor,
     check_documents,
 )
-from keras_albert.tasks.task import check_count
 from keras_albert.training.batches import (
     LengthBatches,
     PerToken,
