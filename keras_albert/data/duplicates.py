@@ -90,6 +90,15 @@ def resemblance(one: str, other: str) -> float:
     )
 
 
+def check_similarity(similarity: float) -> None:
+    """Raises `ValueError` unless it is from 0.6 to 1."""
+    if not LEAST_SIMILARITY <= similarity <= 1:
+        raise ValueError(
+            f"`similarity` must lie between {LEAST_SIMILARITY} and 1. "
+            f"Received: {similarity}."
+        )
+
+
 def duplicate_groups(
     texts: Sequence[str], similarity: float = SIMILARITY
 ) -> np.ndarray:
@@ -112,11 +121,7 @@ def duplicate_groups(
     Raises:
         ValueError: if the similarity is out of range.
     """
-    if not LEAST_SIMILARITY <= similarity <= 1:
-        raise ValueError(
-            f"`similarity` must lie between {LEAST_SIMILARITY} and 1. "
-            f"Received: {similarity}."
-        )
+    check_similarity(similarity)
     first: dict[str, int] = {}
     numbers = [
         first.setdefault(normalize_text(text), len(first)) for text in texts

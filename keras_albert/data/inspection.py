@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_albert.data.duplicates import SIMILARITY
+from keras_albert.data.duplicates import SIMILARITY, check_similarity
 from keras_albert.data.findings import Findings
 from keras_albert.data.labels import (
     label_set,
@@ -130,6 +130,7 @@ def inspect_files(
     Rows are the same when their texts are; pairs when both are. They are
     near-duplicates when they resemble each other, see
     `keras_albert.data.duplicates.duplicate_groups`, and are not the same.
+    Blank rows are no copies of each other.
 
     Args:
         paths: the files, one a split: training, dev, test.
@@ -171,6 +172,7 @@ def inspect_files(
         OSError: if a file cannot be read.
     """
     _check(paths, max_length, examples)
+    check_similarity(similarity)
     note = note or (lambda what: None)
     splits = []
     for path in paths:

@@ -13,7 +13,7 @@ _MOST_COMPARED = 50
 
 
 class RepeatedRows:
-    """Rows of several files whose texts are equal, or nearly.
+    """Rows of several files whose texts are equal, or nearly, and not blank.
 
     Args:
         splits: list of `Rows`.
@@ -30,6 +30,9 @@ class RepeatedRows:
             [first.setdefault(x, row) for row, x in enumerate(self._texts)]
         )
         self._groups = duplicate_groups(self._texts, similarity)
+        # A blank row says nothing, so it repeats nothing.
+        blank = [row for row, x in enumerate(self._texts) if not x.strip()]
+        self._copy_of[blank] = self._groups[blank] = blank
 
     def _rows(self, number: int) -> np.ndarray:
         return np.arange(self._starts[number], self._starts[number + 1])

@@ -129,6 +129,20 @@ def test_pairs_are_the_same_when_both_texts_are(report_of):
     assert report["between"][0]["copies"] == 2
 
 
+def test_blank_rows_repeat_nothing(report_of):
+    content = "text,label\n,x\n ,y\nSnooze,x\n"
+    report = report_of(a_csv=content, b_csv=content.replace("Snooze", "rain"))
+    assert [facts["empty"] for facts in report["files"]] == [2, 2]
+    assert [facts["copies"] for facts in report["files"]] == [0, 0]
+    assert report["conflicts"] == {"copies": 0, "near_duplicates": 0}
+    assert report["leaks"] is False
+
+    columns = ["--text-column", "0", "--pair-column", "1"]
+    pairs = "\t\na b\t\n"
+    report = report_of(columns=columns, code=1, a_tsv=pairs, b_tsv=pairs)
+    assert report["between"][0]["copies"] == 1
+
+
 def test_text_for_people_says_the_same(inspect):
     code, out, err = inspect(train_csv=TRAIN, test_csv=TEST)
     assert code == 1
