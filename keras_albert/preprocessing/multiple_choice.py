@@ -224,5 +224,5 @@ def _cut(ids, lengths):
     place = tf.ragged.range(ids.row_lengths()).flat_values
     is_kept = place < tf.repeat(lengths, ids.row_lengths())
     return tf.RaggedTensor.from_row_lengths(
-        tf.boolean_mask(ids.flat_values, is_kept), lengths
+        tf.boolean_mask(ids.flat_values, is_kept), lengths, validate=False
     )

@@ -269,7 +269,13 @@ class AlbertSentenceExtractorPreprocessor(
         # A document without sentences is one empty sentence.
         missing = tf.cast(tf.equal(x.row_lengths(), 0), "int64")
         fill = tf.fill([tf.reduce_sum(missing)], "")
-        x = tf.concat([x, tf.RaggedTensor.from_row_lengths(fill, missing)], 1)
+        x = tf.concat(
+            [
+                x,
+                tf.RaggedTensor.from_row_lengths(fill, missing, validate=False),
+            ],
+            1,
+        )
         length = self.sequence_length
         ids = self.tokenizer(x.flat_values).with_row_splits_dtype("int64")
         ids = ids[:, : length - 2]
@@ -298,9 +304,9 @@ class AlbertSentenceExtractorPreprocessor(
 
         def packed(flat, padding=0):
             kept = tf.boolean_mask(tf.cast(flat, "int32"), is_kept)
-            return tf.RaggedTensor.from_row_lengths(kept, lengths).to_tensor(
-                padding, shape=[None, length]
-            )
+            return tf.RaggedTensor.from_row_lengths(
+                kept, lengths, validate=False
+            ).to_tensor(padding, shape=[None, length])
 
         features = _features(
             packed(rows.flat_values, self.tokenizer.pad_token_id),
@@ -316,7 +322,13 @@ class AlbertSentenceExtractorPreprocessor(
             True,
             "The labels of sentences must be 0 or 1.",
         )
-        y = tf.concat([y, tf.RaggedTensor.from_row_lengths(fill, missing)], 1)
+        y = tf.concat(
+            [
+                y,
+                tf.RaggedTensor.from_row_lengths(fill, missing, validate=False),
+            ],
+            1,
+        )
         as_many = tf.debugging.assert_equal(
             y.row_splits, x.row_splits, "Each sentence must have one label."
         )

@@ -319,17 +319,27 @@ class AlbertTokenClassifierPreprocessor(
             [tf.reduce_sum(missing)],
             tf.cast(self.tokenizer.unknown_token_id, pieces.dtype),
         )
-        unknown = tf.RaggedTensor.from_row_lengths(unknown, missing)
+        unknown = tf.RaggedTensor.from_row_lengths(
+            unknown, missing, validate=False
+        )
         pieces = tf.concat([pieces, unknown], axis=1)
         pieces = pieces[:, : self.sequence_length - 2]
         splits = tf.gather(pieces.row_splits, words.row_splits)
 
+        # Where each place of a row is found: padding, the ends, or a piece.
+        rows = tf.RaggedTensor.from_row_splits(
+            tf.range(3, 3 + tf.size(pieces.flat_values)),
+            splits,
+            validate=False,
+        )[:, : self.sequence_length - 2]
+        end = tf.ones([rows.nrows(), 1], "int32")
+        places = tf.concat([1 * end, rows, 2 * end], axis=1).to_tensor(
+            0, shape=[None, self.sequence_length]
+        )
+
         def packed(flat, first, last, padding):
-            room = self.sequence_length - 2
-            rows = tf.RaggedTensor.from_row_splits(flat, splits)[:, :room]
-            ends = tf.ones([rows.nrows(), 1], flat.dtype)
-            rows = tf.concat([ends * first, rows, ends * last], axis=1)
-            return rows.to_tensor(padding, shape=[None, self.sequence_length])
+            ends = tf.cast(tf.stack([padding, first, last]), flat.dtype)
+            return tf.gather(tf.concat([ends, flat], axis=0), places)
 
         token_ids = packed(
             pieces.flat_values,

@@ -297,7 +297,9 @@ class LengthBatches:
         """
         import tensorflow as tf
 
-        return tf.RaggedTensor.from_row_splits(values, self.texts.offsets)
+        return tf.RaggedTensor.from_row_splits(
+            values, self.texts.offsets, validate=False
+        )
 
     @property
     def guessing_loss(self):

@@ -145,6 +145,7 @@ class ChoiceBatches(LengthBatches):
         choices = tf.RaggedTensor.from_row_splits(
             tf.range(self.choice_offsets[-1], dtype=tf.int64),
             self.choice_offsets,
+            validate=False,
         )
 
         def choice_features(rows, length):
@@ -153,7 +154,7 @@ class ChoiceBatches(LengthBatches):
             return {
                 # Where there are fewer choices it is padding throughout.
                 name: tf.RaggedTensor.from_row_splits(
-                    value, chosen.row_splits
+                    value, chosen.row_splits, validate=False
                 ).to_tensor(
                     self.texts.pad_token_id if name == "token_ids" else 0
                 )
