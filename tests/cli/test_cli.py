@@ -190,7 +190,7 @@ def test_a_killed_command_is_resumed(data, vocabulary, tmp_path, capsys):
     path, columns = data()
     arguments = [
         *("--train", path, "--valid", path, *columns, "--vocabulary"),
-        *(vocabulary, *SIZES.split(), *RECIPE.split(), "--epochs", "40"),
+        *(vocabulary, *SIZES.split(), *RECIPE.split(), "--epochs", "6"),
     ]
     command = ["train", "classify", *map(str, arguments), "-o"]
     run = tmp_path / "killed"
@@ -204,7 +204,8 @@ def test_a_killed_command_is_resumed(data, vocabulary, tmp_path, capsys):
     deadline = time.monotonic() + 120
     while not progress.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
-    # The lock of a living run.
+    # It lives, and holds its lock, but does not end in the meantime.
+    process.send_signal(signal.SIGSTOP)
     assert main([*command, str(run), "--resume"]) == 2
     assert "One run at a time" in capsys.readouterr().err
     process.send_signal(signal.SIGKILL)

@@ -181,7 +181,7 @@ def test_killed_at_any_moment_and_resumed(
         )
         while saved_step(tmp_path) < step:
             assert process.poll() is None, process.stderr.read()
-            time.sleep(0.002)
+            time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
         process.communicate()
     assert main(command) == 0
