@@ -10,6 +10,7 @@ from keras_albert.models.backbone import AlbertBackbone
 from keras_albert.preprocessing.tokenizer import AlbertTokenizer
 from keras_albert.preprocessing.word_splitting import (
     EMPTY,
+    SPACES,
     join_words,
     plan_windows,
     words_of,
@@ -187,11 +188,11 @@ class AlbertTokenClassifierPreprocessor(
             count = None if self.labels is None else len(self.labels)
             if label >= 0 and (count is None or label < count):
                 return int(label)
-        elif label is not None:
+        elif isinstance(label, (str, bytes)):
             label = _text(label)
             if self.labels is None and label.isdecimal():
                 return int(label)
-        if label not in known:
+        if not isinstance(label, (str, type(None))) or label not in known:
             raise ValueError(_unknown_label(repr(label), self.labels))
         return known[label]
 
@@ -388,7 +389,9 @@ class AlbertTokenClassifierPreprocessor(
             labels = tf.where(is_ignored, "-1", labels)
             return tf.strings.to_number(labels, "int32")
         # A row a word, a column a label.
-        is_label = labels[:, None] == tf.constant(self.labels)[None]
+        labels = tf.strings.regex_replace(labels, SPACES.pattern, "\u00a0")
+        names = tf.constant(joined([label] for label in self.labels))
+        is_label = labels[:, None] == names[None]
         is_known = tf.reduce_any(is_label, axis=-1) | is_ignored
         all_known = tf.debugging.assert_equal(
             is_known, True, _unknown_label("another", self.labels)

@@ -6,7 +6,7 @@ import unicodedata
 # Stands for a word without characters: a space of no width.
 EMPTY = "\u200b"
 # White space in ASCII: what TensorFlow's `strings.split` splits at.
-_SPACES = re.compile("[ \t\n\r\v\f]+")
+SPACES = re.compile("[ \t\n\r\v\f]+")
 # Scripts that write no spaces between words: each character is one.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff"
 _UNSPACED += "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -59,7 +59,7 @@ def words_of(sentence):
     Returns:
         list of strings.
     """
-    return [word for word in _SPACES.split(sentence) if word]
+    return [word for word in SPACES.split(sentence) if word]
 
 
 def join_words(words):
@@ -72,7 +72,7 @@ def join_words(words):
     Returns:
         string.
     """
-    return " ".join(_SPACES.sub("\u00a0", word) or EMPTY for word in words)
+    return " ".join(SPACES.sub("\u00a0", word) or EMPTY for word in words)
 
 
 def plan_windows(sizes, room):

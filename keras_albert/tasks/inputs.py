@@ -154,6 +154,20 @@ def _length(x, name):
         ) from error
 
 
+def as_lists(x):
+    """Columns of data frames as lists, in tuples and dictionaries, too.
+
+    Args:
+        x: what `fit` and the like were given; all else is left as it is.
+    """
+    if isinstance(x, tuple):
+        return tuple(map(as_lists, x))
+    if isinstance(x, dict):
+        return {name: as_lists(value) for name, value in x.items()}
+    is_column = hasattr(x, "to_numpy") and hasattr(x, "to_list")
+    return x.to_list() if is_column else x
+
+
 def as_held_out(data):
     """`validation_data` as a tuple of x, y and sample weights.
 
@@ -170,7 +184,7 @@ def as_held_out(data):
             "`validation_data` must be a dataset, or a tuple of `x`, `y` and "
             f"maybe sample weights. Received {len(data)} parts: {data!r:.80}."
         )
-    return (*data, None, None)[:3]
+    return (*map(as_lists, data), None, None)[:3]
 
 
 def holds_strings(x):

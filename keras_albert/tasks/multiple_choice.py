@@ -13,7 +13,7 @@ from keras_albert.preprocessing.multiple_choice import (
     AlbertMultipleChoicePreprocessor,
     choice_matrix,
 )
-from keras_albert.tasks.inputs import as_held_out, check_batch_size
+from keras_albert.tasks.inputs import as_held_out, as_lists, check_batch_size
 from keras_albert.tasks.targets import (
     as_array,
     check_finite_outputs,
@@ -137,13 +137,14 @@ class AlbertMultipleChoice(AlbertTask, keras_nlp.models.Task):
 
     def predict(self, x=None, *args, **kwargs):
         """Predicts; see `keras.Model.predict`, and the class for x."""
-        return super().predict(self._questions(x), *args, **kwargs)
+        return super().predict(self._questions(as_lists(x)), *args, **kwargs)
 
     def _learnable(self, x, y):
         """Questions and answers, checked and as arrays where they are lists.
 
         Datasets and ready tensors are left as they are.
         """
+        x, y = as_lists((x, y))
         if isinstance(x, (list, tuple)):
             raise ValueError(
                 "`x` must be a dictionary of 'question', 'choices' and maybe "
@@ -167,10 +168,7 @@ class AlbertMultipleChoice(AlbertTask, keras_nlp.models.Task):
                 raise ValueError(
                     f"`{name}` must be a list. Received: {value!r:.80}."
                 )
-        x = {
-            name: value if hasattr(value, "shape") else list(value)
-            for name, value in x.items()
-        }
+        x = {name: _column(value) for name, value in x.items()}
         if not isinstance(x["choices"], list):
             return x
         unknown = x.keys() - {*KEYS}
@@ -179,6 +177,8 @@ class AlbertMultipleChoice(AlbertTask, keras_nlp.models.Task):
                 f"`x` must have no other keys than {', '.join(KEYS)}. "
                 f"Received: {', '.join(map(repr, sorted(unknown)))}."
             )
+        if not x["choices"]:
+            raise ValueError("There must be at least one question.")
         check_choices(x["choices"])
         numbers = list(map(len, x["choices"]))
         for name in x.keys() - {"choices"}:
@@ -337,6 +337,21 @@ class AlbertMultipleChoice(AlbertTask, keras_nlp.models.Task):
         config.update(self.head_dtype_config(self.output_dense))
         config["dropout"] = self.dropout
         return config
+
+
+def _column(value):
+    """A list of what there is of each question; tensors are left.
+
+    In arrays, rows with fewer choices end in empty strings.
+    """
+    is_matrix = isinstance(value, np.ndarray) and value.ndim == 2
+    if is_matrix:
+        rows = value.tolist()
+        sizes = [max(np.flatnonzero(row) + 1, default=0) for row in value != ""]
+        return [row[:size] for row, size in zip(rows, sizes, strict=True)]
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return value if hasattr(value, "shape") else list(value)
 
 
 def check_choices(choices):

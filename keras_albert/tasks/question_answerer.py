@@ -293,6 +293,12 @@ class AlbertQuestionAnswerer(AlbertTask, keras_nlp.models.Task):
     def is_raw(self, x):
         return is_raw(x)
 
+    def predict(self, x=None, *args, **kwargs):
+        """Predicts; see `keras.Model.predict`, and the class for x."""
+        if is_raw(x):
+            x = as_pairs(*question_and_context(x))[:2]
+        return super().predict(x, *args, **kwargs)
+
     def make_dataset(self, x, y, sample_weight, batch_size, shuffle):
         """Batches of windows; see `AlbertTask.make_dataset`."""
         self._check_preprocessor()

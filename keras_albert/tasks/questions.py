@@ -83,7 +83,7 @@ def first_answers(y, contexts):
     texts, starts = [], []
     for index, (given, context) in enumerate(zip(y, contexts, strict=True)):
         place = f"answers at index {index}"
-        answers = parse_answers(given, place)
+        answers = parse_answers(_without_arrays(given), place)
         locate_answers(answers, context, place)
         found = [x for x in answers if x["answer_start"] is not None]
         if answers and not found:
@@ -95,6 +95,17 @@ def first_answers(y, contexts):
         texts.append(found[0]["text"] if found else "")
         starts.append(found[0]["answer_start"] if found else 0)
     return texts, starts
+
+
+def _without_arrays(value):
+    """Lists and numbers of Python's, where data frames have NumPy's."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    if isinstance(value, dict):
+        return {name: _without_arrays(x) for name, x in value.items()}
+    if isinstance(value, list):
+        return [_without_arrays(x) for x in value]
+    return value
 
 
 def window_dataset(data, batch_size, shuffle=False):

@@ -22,6 +22,7 @@ from keras_albert.preprocessing.packer import (
 from keras_albert.presets.loading import TaskPresetMixin
 from keras_albert.tasks.inputs import (
     as_held_out,
+    as_lists,
     check_batch_size,
     check_kind,
     fit_arguments,
@@ -151,7 +152,7 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
                 f"The {keras.backend.backend()} backend predicts but cannot "
                 "train; set KERAS_BACKEND to tensorflow, jax or torch to fit."
             )
-        data = (x, y, sample_weight)
+        data = x, y, _ = as_lists((x, y, sample_weight))
         held_out = as_held_out(kwargs.get("validation_data"))
         shuffle = False
         if self.is_raw(x):
@@ -174,11 +175,13 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
         self, x=None, y=None, batch_size=None, sample_weight=None, **kwargs
     ):
         """Measures; see `keras.Model.evaluate`, and the class for x and y."""
-        data = self._prepared((x, y, sample_weight), batch_size)
+        data = as_lists((x, y, sample_weight))
+        data = self._prepared(data, batch_size)
         return super().evaluate(**fit_arguments(data, batch_size), **kwargs)
 
     def predict(self, x=None, batch_size=None, **kwargs):
         """Predicts; see `keras.Model.predict`, and the class for x."""
+        x = as_lists(x)
         self._check_arrays(x)
         data = (x,)
         if self._are_texts(x):

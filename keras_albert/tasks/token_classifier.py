@@ -8,13 +8,14 @@ from keras_albert.layers.encoder import weight_initializer
 from keras_albert.metrics.entities import entity_spans, tag_scheme
 from keras_albert.metrics.token_accuracy import TokenAccuracy
 from keras_albert.models.backbone import AlbertBackbone, check_rates
+from keras_albert.preprocessing.packer import trim_padding
 from keras_albert.preprocessing.token_classifier import (
     IGNORED,
     AlbertTokenClassifierPreprocessor,
     joined,
 )
 from keras_albert.preprocessing.word_splitting import split_words
-from keras_albert.tasks.inputs import as_held_out, as_texts
+from keras_albert.tasks.inputs import as_held_out, as_lists, as_texts
 from keras_albert.tasks.targets import (
     check_classes,
     check_finite_outputs,
@@ -129,37 +130,41 @@ class AlbertTokenClassifier(AlbertTask, keras_nlp.models.Task):
 
     # === Training ===
 
-    def fit(self, x=None, y=None, *args, sample_weight=None, **kwargs):
+    def fit(
+        self, x=None, y=None, batch_size=None, sample_weight=None, **kwargs
+    ):
         """Trains; see `keras.Model.fit`, and the class for x and y."""
         held_out = as_held_out(kwargs.get("validation_data"))
         if isinstance(held_out, tuple):
             kwargs["validation_data"] = self._split(*held_out)
         x, y, sample_weight = self._split(x, y, sample_weight)
-        if sample_weight is not None:
-            kwargs["sample_weight"] = sample_weight
-        return super().fit(x, y, *args, **kwargs)
+        return super().fit(x, y, batch_size, sample_weight, **kwargs)
 
-    def evaluate(self, x=None, y=None, *args, sample_weight=None, **kwargs):
+    def evaluate(
+        self, x=None, y=None, batch_size=None, sample_weight=None, **kwargs
+    ):
         """Measures; see `keras.Model.evaluate`, and the class for x and y."""
         x, y, sample_weight = self._split(x, y, sample_weight)
-        if sample_weight is not None:
-            kwargs["sample_weight"] = sample_weight
-        return super().evaluate(x, y, *args, **kwargs)
+        return super().evaluate(x, y, batch_size, sample_weight, **kwargs)
 
     def predict(self, x=None, *args, **kwargs):
         """Predicts; see `keras.Model.predict`. Long sentences are cut off."""
+        x = as_lists(x)
         if self._takes_lists(x):
             x = joined(self.preprocessor.sentences(x))
+            # All of one length, since `predict` puts batches together.
+            x = trim_padding(self.preprocessor(x))
         return super().predict(x, *args, **kwargs)
 
     def preprocess_samples(self, x, y=None, sample_weight=None):
         """Sentences to batches; ready tensors pass unchanged."""
+        is_ready = isinstance(x, dict) and "token_ids" in x
+        if y is None and not is_ready:
+            return keras_nlp.models.Task.preprocess_samples(self, x)
         data = super().preprocess_samples(x, y, sample_weight)
-        if isinstance(x, dict) and "token_ids" in x:
+        if is_ready:
             return data
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        if y is None:
-            return data
         return x, *trim_targets(x, y, sample_weight)
 
     def check_texts(self, x):
@@ -186,6 +191,7 @@ class AlbertTokenClassifier(AlbertTask, keras_nlp.models.Task):
 
     def _split(self, x, y=None, sample_weight=None):
         """Checks lists of sentences, and splits those that are too long."""
+        x, y, sample_weight = as_lists((x, y, sample_weight))
         if not self._takes_lists(x):
             return x, y, sample_weight
         if y is None:
@@ -194,6 +200,10 @@ class AlbertTokenClassifier(AlbertTask, keras_nlp.models.Task):
             )
         sentences = self.preprocessor.sentences(x)
         classes = self.preprocessor.classes(y, sentences)
+        check_classes(
+            np.array([i for row in classes for i in row if i >= 0], "int64"),
+            self.num_classes,
+        )
         weights = check_weights(sample_weight, len(sentences))
         windows = self.preprocessor.windows(sentences)
         if not windows:

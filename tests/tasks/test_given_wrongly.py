@@ -344,3 +344,96 @@ def test_accuracy_is_one_whatever_the_batches(tasks, name, x, y):
     assert values == pytest.approx([values[0]] * 3)
     tokens = sum(map(len, y))
     assert values[0] * tokens == pytest.approx(round(values[0] * tokens))
+
+
+# === Columns of data frames ===
+
+
+class Column:
+    """What pandas and polars have in common."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __len__(self):
+        return len(self.values)
+
+    def to_list(self):
+        return list(self.values)
+
+    def to_numpy(self):
+        return np.array(self.values, dtype=object)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("name", "x", "y"),
+    [
+        ("classifier", TEXTS, [0, 1, 0, 1]),
+        ("masked_lm", TEXTS, None),
+        ("tagger", TEXTS, ["O B-X", "O O", "O B-X", "O O O"]),
+        ("tagger", [["cat"] * 50, ["a"]], [["O"] * 50, ["B-X"]]),
+        ("answerer", (TEXTS, TEXTS), TEXTS),
+        ("answerer", {"question": TEXTS, "context": TEXTS}, TEXTS),
+        ("chooser", {"question": TEXTS, "choices": [["a", "b"]] * 4}, [0] * 4),
+    ],
+)
+def test_columns_are_lists(given, name, x, y):
+    def as_columns(x):
+        if isinstance(x, tuple):
+            return tuple(map(Column, x))
+        if isinstance(x, dict):
+            return {key: Column(value) for key, value in x.items()}
+        return None if x is None else Column(x)
+
+    rows = rows_in(given(name, x, y)["x"])
+    data = as_columns(x), as_columns(y)
+    seen = given(name, *data, validation_data=data)
+    assert rows_in(seen["x"]) == rows_in(seen["validation_data"]) == rows
+
+
+@pytest.mark.once
+def test_answers_of_data_frames(tasks):
+    answer = {
+        "text": np.array(["cat"], dtype=object),
+        "answer_start": np.array([2], dtype="int32"),
+    }
+    answerer = tasks["answerer"]
+    expected = answerer.evaluate((["who?"], ["a cat"]), ["cat"], verbose=0)
+    for y in ([answer], [{"text": "cat", "answer_start": np.int64(2)}]):
+        found = answerer.evaluate((["who?"], ["a cat"]), y, verbose=0)
+        assert found == expected
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "x",
+    [
+        (TEXTS, "a cat"),
+        ((*TEXTS,), ("a cat",) * 4),
+        {"question": TEXTS, "context": "a cat", "answers": [None] * 4},
+    ],
+)
+def test_predict_takes_what_fit_takes(tasks, x):
+    answerer = tasks["answerer"]
+    expected = answerer.predict((TEXTS, ["a cat"] * 4), verbose=0)
+    found = answerer.predict(x, verbose=0)
+    np.testing.assert_allclose(
+        found["end_logits"], expected["end_logits"], atol=1e-5
+    )
+
+
+@pytest.mark.once
+def test_choices_in_an_array(tasks):
+    choices = np.array([["a", "b", ""], ["a", "b", "c"]])
+    chooser = tasks["chooser"]
+    expected = chooser.evaluate(
+        {"choices": [["a", "b"], ["a", "b", "c"]]}, [1, 2], verbose=0
+    )
+    assert chooser.evaluate({"choices": choices}, [1, 2], verbose=0) == expected
+    with pytest.raises(ValueError, match="index 0: 2 of 2 choices"):
+        chooser.fit({"choices": choices}, [2, 2])
+    with pytest.raises(ValueError, match="at least two choices"):
+        chooser.fit({"choices": choices[:, :1]}, [0, 0])
+    with pytest.raises(ValueError, match="at least one question"):
+        chooser.fit({"choices": []}, [])

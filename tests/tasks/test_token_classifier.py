@@ -224,3 +224,55 @@ def test_what_cannot_be_meant(tokenizer, tiny):
     tagger.output_dense.bias.assign([np.nan] * 3)
     with pytest.raises(ValueError, match="must be finite"):
         tagger.tag(["Anna"])
+
+
+@pytest.mark.parametrize("y", [[[7, 0]], ["7 0"], [[True, 7]]])
+def test_classes_that_there_are_not(tokenizer, tiny, y):
+    """JAX would learn nothing from them, with a loss of 0."""
+    tagger = make(tokenizer, tiny, labels=None, num_classes=3)
+    with pytest.raises(ValueError, match="between 0 and .* Received: 7"):
+        tagger.evaluate([["a", "b"]], y, verbose=0)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("label", [1.0, np.nan, {"a": 1}, ["O"]])
+def test_labels_that_are_none(tokenizer, tiny, label):
+    tagger = make(tokenizer, tiny, labels=None, num_classes=3)
+    with pytest.raises(ValueError, match="label must be a number. Received"):
+        tagger.fit([["a", "b"]], [[0, label]], verbose=0)
+
+
+@pytest.mark.once
+def test_labels_with_spaces(tokenizer, tiny):
+    labels = ["other", "proper noun"]
+    tagger = make(tokenizer, tiny, labels=labels)
+    y = [["other", "proper noun"]]
+    loss = tagger.evaluate([["a", "b"]], y, verbose=0)[0]
+    rows = tagger.word_probabilities([["a", "b"]])[0]
+    expected = -np.log(rows[[0, 1], [0, 1]]).mean()
+    assert loss == pytest.approx(expected, rel=1e-4)
+    columns = tf.ragged.constant([["a", "b"]]), tf.ragged.constant(y)
+    data = tf.data.Dataset.from_tensor_slices(columns).batch(1)
+    assert tagger.evaluate(data, verbose=0)[0] == pytest.approx(loss, rel=1e-4)
+
+
+def test_predict_puts_batches_of_any_length_together(tokenizer, tiny):
+    tagger = make(tokenizer, tiny)
+    logits = tagger.predict(SENTENCES, 1, verbose=0)
+    assert isinstance(logits, np.ndarray)
+    expected = tagger.predict(SENTENCES, verbose=0)
+    assert logits.shape == expected.shape
+    np.testing.assert_allclose(logits, expected, atol=1e-4)
+    texts = tf.data.Dataset.from_tensor_slices([*map(" ".join, SENTENCES)])
+    assert len(tagger.predict(texts.batch(1), verbose=0)) == len(SENTENCES)
+
+
+@pytest.mark.once
+def test_weights_by_position_are_split_with_sentences(tokenizer, tiny):
+    tagger = make(tokenizer, tiny)
+    # As many windows as sentences.
+    sentences, labels = [[], ["a"] * 40, ["b"]], [[], ["O"] * 40, ["B-LOC"]]
+    loss = tagger.evaluate(sentences, labels, 9, [5.0, 0.0, 1.0], verbose=0)[0]
+    assert loss == pytest.approx(
+        tagger.evaluate([["b"]], [["B-LOC"]], verbose=0)[0], rel=1e-4
+    )
