@@ -188,11 +188,12 @@ class AlbertTokenClassifierPreprocessor(
             count = None if self.labels is None else len(self.labels)
             if label >= 0 and (count is None or label < count):
                 return int(label)
+            label = int(label)
         elif isinstance(label, (str, bytes)):
             label = _text(label)
             if self.labels is None and label.isdecimal():
                 return int(label)
-        if not isinstance(label, (str, type(None))) or label not in known:
+        if not isinstance(label, (int, str, type(None))) or label not in known:
             raise ValueError(_unknown_label(repr(label), self.labels))
         return known[label]
 
