@@ -95,6 +95,7 @@ def test_classes_from_files_to_results(train, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out) == metrics
 
 
+@pytest.mark.once
 def test_regression(train, capsys):
     model, data, metrics, _ = train("--regression", alarm="0.5", weather="-2")
     assert {"pearson", "rmse", "loss"} < set(metrics)
@@ -105,6 +106,7 @@ def test_regression(train, capsys):
     assert set(json.loads(line)) == {"text", "score"}
 
 
+@pytest.mark.once
 def test_several_labels_a_text(train, capsys):
     labels = {"alarm": "morning|alarm", "weather": "morning"}
     model, data, metrics, _ = train("--multi-label", "|", **labels)
@@ -126,6 +128,7 @@ def test_adapters_alone_are_trained_and_saved_with_the_rest(train, capsys):
     assert scores["loss"] == pytest.approx(metrics["loss"], abs=1e-5)
 
 
+@pytest.mark.once
 def test_order_of_the_classes_from_a_file(train, tmp_path):
     (tmp_path / "labels.txt").write_text("weather\nnothing\nalarm\n")
     model, _, _, _ = train("--labels", str(tmp_path / "labels.txt"))

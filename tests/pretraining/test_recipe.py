@@ -257,6 +257,7 @@ def test_options(run, tmp_path, options):
     assert metrics["dtype"] == options["dtype"]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("weight", "masked", "order"), [(20.0, 0.05, 1.0), (0.5, 1.0, 0.5)]
 )

@@ -293,6 +293,7 @@ def test_other_test_texts_and_damaged_results(data, tmp_path):
         run(data, tmp_path, **options)
 
 
+@pytest.mark.once
 def test_an_interrupted_run_goes_on(data, tmp_path, monkeypatch):
     """Killed after the first epoch: the same results as without.
 

@@ -71,6 +71,7 @@ def test_files_of_a_run(preset, tmp_path):
     assert np.mean(right) == pytest.approx(metrics["accuracy"])
 
 
+@pytest.mark.once
 def test_a_folder_with_a_run_is_not_written_over(preset, tmp_path):
     train(preset, tmp_path, epochs=1)
     with pytest.raises(ValueError, match="resume"):
