@@ -268,14 +268,15 @@ class AlbertSentenceExtractorPreprocessor(
         x = x.with_row_splits_dtype("int64")
         # A document without sentences is one empty sentence.
         missing = tf.cast(tf.equal(x.row_lengths(), 0), "int64")
-        fill = tf.fill([tf.reduce_sum(missing)], "")
-        x = tf.concat(
-            [
-                x,
-                tf.RaggedTensor.from_row_lengths(fill, missing, validate=False),
-            ],
-            1,
-        )
+
+        def with_one(rows, value):
+            fill = tf.fill([tf.reduce_sum(missing)], value)
+            fill = tf.RaggedTensor.from_row_lengths(
+                fill, missing, validate=False
+            )
+            return tf.concat([rows, fill], axis=1)
+
+        x = with_one(x, "")
         length = self.sequence_length
         ids = self.tokenizer(x.flat_values).with_row_splits_dtype("int64")
         ids = ids[:, : length - 2]
@@ -315,20 +316,13 @@ class AlbertSentenceExtractorPreprocessor(
         )
         if y is None:
             return features
-        fill = tf.fill([tf.reduce_sum(missing)], -1)
         y = tf.cast(y, "int32").with_row_splits_dtype("int64")
         is_label = tf.debugging.assert_equal(
             tf.reduce_all((y.flat_values == 0) | (y.flat_values == 1)),
             True,
             "The labels of sentences must be 0 or 1.",
         )
-        y = tf.concat(
-            [
-                y,
-                tf.RaggedTensor.from_row_lengths(fill, missing, validate=False),
-            ],
-            1,
-        )
+        y = with_one(y, -1)
         as_many = tf.debugging.assert_equal(
             y.row_splits, x.row_splits, "Each sentence must have one label."
         )

@@ -185,10 +185,10 @@ class AlbertTokenClassifierPreprocessor(
 
     def _class(self, known, label):
         if isinstance(label, (int, np.integer)):
+            label = int(label)
             count = None if self.labels is None else len(self.labels)
             if label >= 0 and (count is None or label < count):
-                return int(label)
-            label = int(label)
+                return label
         elif isinstance(label, (str, bytes)):
             label = _text(label)
             if self.labels is None and label.isdecimal():
@@ -334,8 +334,8 @@ class AlbertTokenClassifierPreprocessor(
             splits,
             validate=False,
         )[:, : self.sequence_length - 2]
-        end = tf.ones([rows.nrows(), 1], "int32")
-        places = tf.concat([1 * end, rows, 2 * end], axis=1).to_tensor(
+        first = tf.ones([rows.nrows(), 1], "int32")
+        places = tf.concat([first, rows, first + 1], axis=1).to_tensor(
             0, shape=[None, self.sequence_length]
         )
 

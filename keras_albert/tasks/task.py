@@ -152,7 +152,8 @@ class AlbertTask(OpenVINOPrecisionMixin, TaskPresetMixin):
                 f"The {keras.backend.backend()} backend predicts but cannot "
                 "train; set KERAS_BACKEND to tensorflow, jax or torch to fit."
             )
-        data = x, y, _ = as_lists((x, y, sample_weight))
+        data = as_lists((x, y, sample_weight))
+        x = data[0]
         held_out = as_held_out(kwargs.get("validation_data"))
         shuffle = False
         if self.is_raw(x):

@@ -160,6 +160,8 @@ class AlbertTokenClassifier(AlbertTask, keras_nlp.models.Task):
         """Sentences to batches; ready tensors pass unchanged."""
         is_ready = isinstance(x, dict) and "token_ids" in x
         if y is None and not is_ready:
+            # Not trimmed: `predict` puts batches together, so all must be of
+            # one length.
             return keras_nlp.models.Task.preprocess_samples(self, x)
         data = super().preprocess_samples(x, y, sample_weight)
         if is_ready:

@@ -297,9 +297,7 @@ class LengthBatches:
         """
         import tensorflow as tf
 
-        return tf.RaggedTensor.from_row_splits(
-            values, self.texts.offsets, validate=False
-        )
+        return tf.RaggedTensor.from_row_splits(values, self.texts.offsets)
 
     @property
     def guessing_loss(self):

@@ -145,7 +145,6 @@ class ChoiceBatches(LengthBatches):
         choices = tf.RaggedTensor.from_row_splits(
             tf.range(self.choice_offsets[-1], dtype=tf.int64),
             self.choice_offsets,
-            validate=False,
         )
 
         def choice_features(rows, length):

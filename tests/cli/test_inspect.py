@@ -219,6 +219,7 @@ def test_bad_input(inspect, options, words):
     lines = [line for line in err.splitlines() if "error: " in line]
     assert len(lines) == 1
     assert all(word in lines[0] for word in words)
+    assert "comparing" not in err  # What takes long comes after.
 
 
 def test_columns_by_default(inspect, report_of):
