@@ -1,7 +1,8 @@
 """Texts to classes with tiny models, beside two baselines.
 
     python benchmarks/classification.py banking77|bbc|davidson --data DIR
-        [--preset P] [--seeds 0 1 2] [--epochs N] [--output runs/SET]
+        [--preset P] [--pooling mean] [--seeds 0 1 2] [--epochs N]
+        [--output runs/SET]
 
 `DIR` has the folders of docs/data.md. Duplicates and near-duplicates are
 dropped before rows are split (of BANKING77, whose test set is official, those
@@ -144,6 +145,12 @@ def main():
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     splits.add_arguments(parser, SETS)
+    parser.add_argument(
+        "--pooling",
+        choices=("cls", "mean"),
+        default="cls",
+        help="what the head is given [cls]",
+    )
     args = parser.parse_args()
     read, epochs, max_length = SETS[args.set]
     args.epochs = args.epochs or epochs
@@ -175,6 +182,7 @@ def main():
         monitor,
         seeds=args.seeds,
         labels=labels,
+        pooling=args.pooling,
     )
     preprocessor = splits.preprocessor(args.max_length)
     bags = [

@@ -29,6 +29,7 @@ from keras_albert.checkpoints.names import (
     CONFIG_SIZES,
     TASK_PARTS,
     TASKS_WITHOUT_POOLER,
+    check_pooling,
 )
 from keras_albert.checkpoints.reading import (
     integer,
@@ -367,6 +368,7 @@ def config_of(model):
             "them, or convert the backbone."
         )
     check_group_formula(arguments, _group_of_layer, "transformers' formula")
+    check_pooling(model, "`transformers`")
     ours = {ours: theirs for theirs, ours in reversed(ACTIVATIONS.items())}
     activation = arguments["activation"]
     if not isinstance(activation, str) or activation not in ours:

@@ -12,7 +12,7 @@ from keras_albert.checkpoints.checkpoint import (
     check_backbone,
     collect,
 )
-from keras_albert.checkpoints.names import TASK_PARTS
+from keras_albert.checkpoints.names import TASK_PARTS, check_pooling
 from keras_albert.checkpoints.reading import (
     check_shards,
     integer,
@@ -255,6 +255,7 @@ def _check_representable(model, config):
             f"KerasHub has {', '.join(TASKS)} only. Received: {name}; "
             "convert its backbone."
         )
+    check_pooling(model, "KerasHub")
     for argument, fixed in _FIXED.items():
         if config[argument] != fixed:
             raise ValueError(

@@ -176,3 +176,19 @@ def _names_of_row(row, group, inner):
 
 def _join(module, weight):
     return "/".join(part for part in (module, weight) if part)
+
+
+def check_pooling(model, library):
+    """Raises ValueError for a head on what no other library gives its head.
+
+    Args:
+        model: a backbone or task.
+        library: string, which one is to have it.
+    """
+    is_classifier = type(model).__name__ == "AlbertTextClassifier"
+    if is_classifier and model.pooling != "cls":
+        raise ValueError(
+            f"A text classifier of {library} must have `pooling='cls'`. This "
+            f"one has {model.pooling!r}; train one with 'cls', or convert the "
+            "backbone."
+        )

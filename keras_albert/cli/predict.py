@@ -50,5 +50,8 @@ def _check_texts(args):
             "There must be TEXTs to label, or a file of them by --data. "
             f"Received {'both' if args.data else 'neither'}."
         )
-    if args.text and (args.text_column or args.pair_column):
-        raise ValueError("--text-column and --pair-column are for --data.")
+    columns = (args.text_column, args.pair_column, args.label_column)
+    if args.text and any(column is not None for column in columns):
+        raise ValueError(
+            "--text-column, --pair-column and --label-column are for --data."
+        )

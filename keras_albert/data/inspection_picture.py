@@ -16,12 +16,18 @@ _MOST_LABELS = 24
 
 
 def check_picture(path: str | os.PathLike) -> None:
-    """Raises ValueError or ImportError where no picture can be drawn."""
+    """Raises ValueError, OSError or ImportError where none can be drawn."""
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in _FORMATS:
         raise ValueError(
             f"A picture must end in {' or '.join(_FORMATS)}. Received: "
             f"{os.fspath(path)!r}."
+        )
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(
+            f"The folder of the picture must be there. Received: "
+            f"{os.fspath(path)!r}. Make {folder!r} first."
         )
     if importlib.util.find_spec("matplotlib") is None:
         raise ImportError(
@@ -39,6 +45,7 @@ def draw(path: str | os.PathLike, inspection: Inspection) -> None:
 
     Raises:
         ValueError: if the file ends otherwise.
+        OSError: if it cannot be written.
         ImportError: if matplotlib is not installed.
     """
     check_picture(path)

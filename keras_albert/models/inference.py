@@ -31,7 +31,7 @@ class RolledInference:
 
     def __init__(self, backbone, head, model, head_inputs=()):
         self._model = model
-        self._names = (*_INPUT_NAMES, *head_inputs)
+        self._names = tuple(dict.fromkeys((*_INPUT_NAMES, *head_inputs)))
         self._rolled = _RolledModel(backbone, head, head_inputs)
         self._packed_dense = PackedDense()
         self._program = None

@@ -514,16 +514,14 @@ class TaskPresetMixin(PresetMixin):
             skip = ("logits",)
         head = checkpoint.weights.get("logits/bias")
         if head is not None and "logits" in parts and same_task:
-            size = self.output_dense.units
-            if head.shape[0] != size:
-                skip = ("logits",)
-                reason = (
-                    f"the checkpoint's head has {head.shape[0]} outputs, "
-                    f"this one {size}"
-                )
+            size = {"num_classes": head.shape[0]}
+            misfit = self.head_misfit({**checkpoint.task_config, **size})
+            if misfit is not None:
+                skip, reason = ("logits",), misfit
         report = load_into(self, checkpoint, skip)
         fresh = report.fresh
-        if type(self).__name__ in TASKS_WITHOUT_POOLER:
+        without_pooler = type(self).__name__ in TASKS_WITHOUT_POOLER
+        if without_pooler or getattr(self, "pooling", "cls") == "mean":
             fresh = [p for p in fresh if not p.startswith("pooled_dense/")]
         _warn_of_fresh(self, fresh, reason, stacklevel=5)
 
@@ -599,9 +597,8 @@ class TaskPresetMixin(PresetMixin):
                 )
             shared = self.shared_heads.get(task["class_name"], ())
             saved = task["config"]
-            if same_task and (
-                self.head_size(saved) == self.head_size(self.get_config())
-            ):
+            misfit = self.head_misfit(saved) if same_task else None
+            if same_task and misfit is None:
                 with damage_named(path, f"the weights of its `{TASK_FILE}`"):
                     self.load_task_weights(path)
                 return
@@ -618,10 +615,7 @@ class TaskPresetMixin(PresetMixin):
                 }
                 fresh = [w for w in fresh if id(w) not in loaded]
             if same_task:
-                reason = (
-                    f"the preset's head has {self.head_size(saved)} outputs, "
-                    f"this one {self.head_size(self.get_config())}"
-                )
+                reason = misfit
         names = ", ".join(weight.path for weight in fresh)
         if names:
             warnings.warn(
@@ -630,10 +624,20 @@ class TaskPresetMixin(PresetMixin):
                 stacklevel=4,
             )
 
-    @staticmethod
-    def head_size(config):
-        """What must be equal for a saved head to fit; the width of it."""
-        return config.get("num_classes")
+    def head_misfit(self, saved):
+        """Why a saved head of this task cannot be this one's.
+
+        Args:
+            saved: dictionary, the configuration of the task it belongs to.
+
+        Returns:
+            string; `None` where it can.
+        """
+        own = getattr(getattr(self, "output_dense", None), "units", None)
+        size = saved.get("num_classes", own)
+        if size == own:
+            return None
+        return f"the saved head has {size} outputs, this one {own}"
 
     def save_to_preset(self, preset_dir, **kwargs):
         """Saves the whole task to a preset folder, or nothing at all.

@@ -5,6 +5,7 @@ import keras_nlp
 import numpy as np
 
 from keras_albert.layers.encoder import weight_initializer
+from keras_albert.layers.heads import SentencePooling
 from keras_albert.metrics.pearson import PearsonCorrelation
 from keras_albert.models.backbone import AlbertBackbone, check_rates
 from keras_albert.preprocessing.text_classifier import (
@@ -28,8 +29,9 @@ from keras_albert.tasks.task import (
 class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
     """Classifies one or two texts: dropout and a dense layer on the pooler.
 
-    The head of the original's `run_classifier`. What it is trained for
-    follows from the arguments:
+    The head of the original's `run_classifier`, or, by `pooling="mean"`, the
+    same on the mean of the tokens' states. What it is trained for follows
+    from the arguments:
 
     | arguments | targets | default loss | default metrics |
     |---|---|---|---|
@@ -45,12 +47,17 @@ class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
             a model of ready tensors.
         activation: activation of the outputs. `None` gives logits,
             `"softmax"` probabilities.
-        dropout: float. Dropout rate on the pooled output.
+        dropout: float. Dropout rate on what the output layer is given.
         labels: list of strings, the names of the classes in order. They are
             kept with the model.
         multi_label: bool. Whether each class is a yes or no of its own.
         head_dtype: dtype policy of the output layer, instead of the
             backbone's. A quantized model keeps it.
+        pooling: what the output layer is given. `"cls"`: the backbone's
+            pooled output, a dense layer and tanh on `[CLS]`, as in the
+            checkpoints of others. `"mean"`: the mean of the last layer's
+            states of all tokens, no dense layer between. Small models learn
+            more of few texts by it.
         **kwargs: `name`, and `compile=False` to compile later.
 
     Inputs: strings, pairs of strings as a tuple of two lists, or the
@@ -76,6 +83,7 @@ class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
 
     backbone_cls = AlbertBackbone
     preprocessor_cls = AlbertTextClassifierPreprocessor
+    head_inputs = ("padding_mask",)
 
     def __init__(
         self,
@@ -87,6 +95,7 @@ class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
         labels=None,
         multi_label=False,
         head_dtype=None,
+        pooling="cls",
         **kwargs,
     ):
         num_classes = number_of_classes(num_classes, labels)
@@ -106,6 +115,14 @@ class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
         # === Layers ===
         self.backbone = backbone
         self.preprocessor = preprocessor
+        self.sentence_pooling = None
+        if pooling != "cls":
+            self.sentence_pooling = SentencePooling(
+                pooling,
+                normalize=False,
+                dtype=backbone.dtype_policy,
+                name="sentence_pooling",
+            )
         self.output_dropout = keras.layers.Dropout(
             dropout, dtype=backbone.dtype_policy, name="output_dropout"
         )
@@ -119,7 +136,7 @@ class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
 
         # === Functional model ===
         inputs = backbone.input
-        pooled = backbone(inputs)["pooled_output"]
+        pooled = self._pooled(backbone(inputs), inputs["padding_mask"])
         outputs = self.output_dense(self.output_dropout(pooled))
         # Read by `compile`, which the base class calls.
         self.num_classes = num_classes
@@ -131,6 +148,7 @@ class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
         self.num_classes = num_classes
         self.multi_label = multi_label
         self.activation = keras.activations.get(activation)
+        self.pooling = pooling
         self.dropout = dropout
         self.labels = None if labels is None else list(labels)
 
@@ -250,10 +268,17 @@ class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
             return keras.ops.sigmoid(outputs)
         return keras.ops.softmax(outputs, axis=-1)
 
-    def head_outputs(self, backbone_outputs):
-        return self.output_dense(backbone_outputs["pooled_output"])
+    def head_outputs(self, backbone_outputs, padding_mask):
+        return self.output_dense(self._pooled(backbone_outputs, padding_mask))
 
-    def inference_outputs(self, backbone_outputs, inputs=None):
+    def _pooled(self, backbone_outputs, padding_mask):
+        if self.sentence_pooling is None:
+            return backbone_outputs["pooled_output"]
+        return self.sentence_pooling(
+            backbone_outputs["sequence_output"], padding_mask
+        )
+
+    def inference_outputs(self, backbone_outputs, inputs):
         """What an exported file gives, from the backbone's outputs.
 
         Args:
@@ -263,7 +288,7 @@ class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
         Returns:
             `{"probabilities": (batch, num_classes)}` float32.
         """
-        outputs = self.head_outputs(backbone_outputs)
+        outputs = self.head_outputs(backbone_outputs, inputs["padding_mask"])
         return {"probabilities": self.probabilities(outputs)}
 
     def _result(self, row, threshold):
@@ -282,6 +307,16 @@ class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
     def merge_preset_config(cls, saved, given):
         return merge_class_config(saved, given)
 
+    def head_misfit(self, saved):
+        """Why a saved head cannot be this one's; by size and by pooling."""
+        pooling = saved.get("pooling", "cls")
+        if pooling != self.pooling:
+            return (
+                f"the saved head has `pooling={pooling!r}`, this one "
+                f"{self.pooling!r}"
+            )
+        return super().head_misfit(saved)
+
     def get_config(self):
         config = super().get_config()
         config.update(self.head_dtype_config(self.output_dense))
@@ -292,6 +327,7 @@ class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
                 "dropout": self.dropout,
                 "labels": self.labels,
                 "multi_label": self.multi_label,
+                "pooling": self.pooling,
             }
         )
         return config

@@ -98,6 +98,7 @@ class AlbertTextEmbedder(AlbertTask, keras_nlp.models.TextEmbedder):
 
     backbone_cls = AlbertBackbone
     preprocessor_cls = AlbertTextEmbedderPreprocessor
+    head_inputs = ("padding_mask",)
     output_name = "embeddings"  # Of exported files.
     makes_targets = True
 
@@ -132,9 +133,7 @@ class AlbertTextEmbedder(AlbertTask, keras_nlp.models.TextEmbedder):
 
         # === Functional model ===
         inputs = backbone.input
-        outputs = self.sentence_pooling(
-            backbone(inputs)["sequence_output"], inputs["padding_mask"]
-        )
+        outputs = self.head_outputs(backbone(inputs), inputs["padding_mask"])
         # Read by `compile`, which the base class calls.
         self.objective = objective
         self.temperature = temperature
@@ -227,6 +226,11 @@ class AlbertTextEmbedder(AlbertTask, keras_nlp.models.TextEmbedder):
         check_finite_outputs(vectors)
         return vectors[0] if single else vectors
 
+    def head_outputs(self, backbone_outputs, padding_mask):
+        return self.sentence_pooling(
+            backbone_outputs["sequence_output"], padding_mask
+        )
+
     def inference_outputs(self, backbone_outputs, inputs):
         """What an exported file gives, from the backbone's outputs.
 
@@ -237,9 +241,7 @@ class AlbertTextEmbedder(AlbertTask, keras_nlp.models.TextEmbedder):
         Returns:
             `{"embeddings": (batch, hidden_dim)}` float32.
         """
-        vectors = self.sentence_pooling(
-            backbone_outputs["sequence_output"], inputs["padding_mask"]
-        )
+        vectors = self.head_outputs(backbone_outputs, inputs["padding_mask"])
         return {self.output_name: vectors}
 
     def default_loss(self):

@@ -140,6 +140,7 @@ def train_text_classifier(
     *,
     labels_path=None,
     class_weights=None,
+    pooling="cls",
     model=None,
     seed=0,
     **recipe,
@@ -156,6 +157,7 @@ def train_text_classifier(
             of the training texts by default, sorted.
         class_weights: `"balanced"`, a dictionary or the path of a file, see
             `keras_albert.data.labels.class_weights`; `None`: all are 1.
+        pooling: `"cls"` or `"mean"`, see `AlbertTextClassifier`.
         model: dictionary of arguments of `make_classifier`.
         seed: int, of all that is random.
         **recipe: further arguments of `fine_tune`.
@@ -195,6 +197,7 @@ def train_text_classifier(
     task = make_classifier(
         labels=labels,
         multi_label=files.separator is not None,
+        pooling=pooling,
         seed=seed,
         **(model or {}),
     )

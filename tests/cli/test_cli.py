@@ -11,6 +11,7 @@ import pytest
 import keras_albert as ka
 from keras_albert.cli import main
 from keras_albert.export.verify import TOLERANCES
+from keras_albert.tasks.loading import load_preset
 
 SIZES = "--hidden-dim 16 --num-layers 2 --num-heads 2 --embedding-dim 8"
 RECIPE = "--intermediate-dim 32 --batch-size 8 --max-length 16 --epochs 1"
@@ -97,7 +98,10 @@ def test_classes_from_files_to_results(train, tmp_path, capsys):
 
 @pytest.mark.once
 def test_regression(train, capsys):
-    model, data, metrics, _ = train("--regression", alarm="0.5", weather="-2")
+    model, data, metrics, _ = train(
+        "--regression", "--pooling", "mean", alarm="0.5", weather="-2"
+    )
+    assert load_preset(model).pooling == "mean"
     assert {"pearson", "rmse", "loss"} < set(metrics)
     assert metrics["loss"] == pytest.approx(metrics["rmse"] ** 2, rel=1e-4)
     scores = json.loads(output_of(capsys, "evaluate", model, *data, "--json"))

@@ -206,6 +206,7 @@ def test_picture(inspect, tmp_path, options):
         (["--similarity", "0.2"], ["0.6", "0.2"]),
         (["--max-length", "2"], ["max_length", "2"]),
         (["--picture", "a.jpeg"], [".png", "a.jpeg"]),
+        (["--picture", "none/a.png"], ["folder", "none/a.png"]),
         (["--vocabulary", "none.spm"], ["none.spm"]),
         (["--regression"], ["train.csv, line 2", "'alarm'"]),
         (["--regression", "--multi-label", "|"], ["Received both"]),

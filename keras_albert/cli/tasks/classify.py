@@ -15,6 +15,7 @@ def add_arguments(parser):
     add_columns(parser)
     add = parser.add_argument
     add("--regression", action="store_true", help="labels are numbers")
+    add("--pooling", choices=("cls", "mean"), default="cls", help="[cls]")
     add_classes(parser)
 
 
@@ -39,6 +40,7 @@ def train(args, model, recipe):
         files,
         labels_path=args.labels,
         class_weights=args.class_weights,
+        pooling=args.pooling,
         model=model,
         **recipe,
     )
