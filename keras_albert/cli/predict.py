@@ -3,7 +3,7 @@
 import os
 import sys
 
-from keras_albert.cli.common import add_columns
+from keras_albert.cli.common import add_columns, check_columns
 from keras_albert.cli.tasks import load_trained
 
 EXAMPLE = """keras-albert predict runs/intents/model "Wake me up at seven" """
@@ -50,8 +50,5 @@ def _check_texts(args):
             "There must be TEXTs to label, or a file of them by --data. "
             f"Received {'both' if args.data else 'neither'}."
         )
-    columns = (args.text_column, args.pair_column, args.label_column)
-    if args.text and any(column is not None for column in columns):
-        raise ValueError(
-            "--text-column, --pair-column and --label-column are for --data."
-        )
+    if args.text:
+        check_columns(args)

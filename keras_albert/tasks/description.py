@@ -15,7 +15,7 @@ def describe_preset(preset):
     Returns:
         dictionary of facts by name: `"class"`, `"parameters"`, `"sizes"`,
         `"dropout"`, `"learning rate"`, and where there are such,
-        `"classes"`, `"labels"` and `"vocabulary"`.
+        `"classes"`, `"labels"`, `"pooling"` and `"vocabulary"`.
 
     Raises:
         ValueError: if there is no such preset, or it is damaged.
@@ -37,6 +37,8 @@ def describe_preset(preset):
     if hasattr(model, "num_classes"):
         facts["classes"] = model.num_classes
         facts["labels"] = model.labels
+    if hasattr(model, "pooling"):
+        facts["pooling"] = model.pooling
     preprocessor = getattr(model, "preprocessor", None)
     tokenizer = getattr(preprocessor, "tokenizer", None)
     if tokenizer is None and loading.holds_tokenizer(folder):

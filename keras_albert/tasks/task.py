@@ -576,6 +576,13 @@ def merge_class_config(saved, given):
         size = len(saved.get("labels") or ())
         if size != given["num_classes"]:
             merged["labels"] = None
+    fits = all(
+        merged.get(name, default) == saved.get(name, default)
+        for name, default in (("num_classes", None), ("pooling", "cls"))
+    )
+    if not fits and "head_dtype" not in given:
+        # A fresh head is to be trained, which a quantized one cannot be.
+        merged.pop("head_dtype", None)
     return merged
 
 

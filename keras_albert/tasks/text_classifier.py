@@ -327,7 +327,9 @@ class AlbertTextClassifier(AlbertTask, keras_nlp.models.TextClassifier):
                 "dropout": self.dropout,
                 "labels": self.labels,
                 "multi_label": self.multi_label,
-                "pooling": self.pooling,
             }
         )
+        if self.pooling != "cls":
+            # Left out else: what had no such argument is still the same.
+            config["pooling"] = self.pooling
         return config

@@ -151,6 +151,7 @@ def fine_tune(
             "keep": keep,
             "train_data": examples.fingerprint(),
             "validation_data": fingerprint(validation),
+            "pooling": getattr(task, "pooling", None),
             "architecture": architecture(task),
         }
         progress = folder.load_progress() if resume else None
@@ -222,7 +223,7 @@ def _check_folder(folder, resume):
 
 def _check_settings(folder, former, settings):
     # Runs that were begun when there was no such setting.
-    former = {"keep": "best", **former}
+    former = {"keep": "best", "pooling": settings["pooling"], **former}
     for name, value in settings.items():
         if former.get(name) != value:
             raise ValueError(

@@ -205,6 +205,7 @@ def model(make_classifier, tmp_path_factory):
         (["half a character \udce9"], ["UTF-8"]),
         (["text", "--text-column", "text"], ["--data"]),
         (["text", "--label-column", "label"], ["--label-column", "--data"]),
+        (["text", "--multi-label", ";"], ["--multi-label", "--label-column"]),
         (["text", "--batch-size", "0"], ["batch_size"]),
         (["text", "-o", ""], ["empty"]),
         (["text", "-o", "/dev/full"], ["/dev/full", "No space left"]),

@@ -11,7 +11,6 @@ import pytest
 import keras_albert as ka
 from keras_albert.cli import main
 from keras_albert.export.verify import TOLERANCES
-from keras_albert.tasks.loading import load_preset
 
 SIZES = "--hidden-dim 16 --num-layers 2 --num-heads 2 --embedding-dim 8"
 RECIPE = "--intermediate-dim 32 --batch-size 8 --max-length 16 --epochs 1"
@@ -101,7 +100,8 @@ def test_regression(train, capsys):
     model, data, metrics, _ = train(
         "--regression", "--pooling", "mean", alarm="0.5", weather="-2"
     )
-    assert load_preset(model).pooling == "mean"
+    facts = json.loads(output_of(capsys, "info", model, "--json"))
+    assert facts["pooling"] == "mean"
     assert {"pearson", "rmse", "loss"} < set(metrics)
     assert metrics["loss"] == pytest.approx(metrics["rmse"] ** 2, rel=1e-4)
     scores = json.loads(output_of(capsys, "evaluate", model, *data, "--json"))

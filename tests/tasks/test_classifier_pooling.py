@@ -101,6 +101,25 @@ def test_a_head_of_the_other_pooling_is_not_loaded(classifier, preset):
 
 
 @pytest.mark.once
+@pytest.mark.parametrize("given", [{"pooling": "cls"}, {"num_classes": 3}])
+def test_a_fresh_head_of_a_quantized_preset_is_not_quantized(
+    make_classifier, tmp_path, given
+):
+    classifier = make_classifier(labels=LABELS, pooling="mean")
+    classifier.quantize("int8")
+    classifier.save_to_preset(tmp_path / "preset")
+    with pytest.warns(UserWarning, match="random weights in its head"):
+        other = ka.AlbertTextClassifier.from_preset(
+            tmp_path / "preset", **given
+        )
+    assert "int8" in {w.dtype for w in other.backbone.weights}
+    assert len(other.output_dense.trainable_weights) == 2
+    assert np.ptp(other.output_dense.kernel) > 0
+    same = ka.AlbertTextClassifier.from_preset(tmp_path / "preset")
+    assert same.output_dense.quantization_mode == "int8"
+
+
+@pytest.mark.once
 def test_a_head_of_another_library_is_for_the_pooler(make_classifier, tmp_path):
     classifier = make_classifier(labels=LABELS)
     classifier.save_to_preset(tmp_path / "preset")

@@ -35,8 +35,8 @@ def preset(tmp_path_factory):
     return folder
 
 
-def train(preset, folder, **kwargs):
-    task = ka.AlbertTextClassifier.from_preset(preset)
+def train(preset, folder, arguments=None, **kwargs):
+    task = ka.AlbertTextClassifier.from_preset(preset, **(arguments or {}))
     options = {"epochs": 3, "batch_size": 4, "learning_rate": 1e-2, **kwargs}
     metrics = fine_tune(task, DATA, DATA, folder, **options)
     return task, metrics
@@ -81,6 +81,29 @@ def test_a_folder_with_a_run_is_not_written_over(preset, tmp_path):
     assert again == json.loads((tmp_path / "metrics.json").read_text())
     with pytest.raises(ValueError, match="seed"):
         train(preset, tmp_path, epochs=1, resume=True, seed=7)
+    with (
+        pytest.warns(UserWarning, match="random weights"),
+        pytest.raises(ValueError, match="pooling cls, this is pooling mean"),
+    ):
+        train(preset, tmp_path, {"pooling": "mean"}, epochs=1, resume=True)
+
+
+@pytest.mark.once
+def test_a_run_begun_when_there_was_one_pooling(preset, tmp_path, monkeypatch):
+    train(preset, tmp_path, epochs=1)
+    load = RunFolder.load_progress
+
+    def former(folder):
+        progress = load(folder)
+        del progress["settings"]["pooling"]
+        return progress
+
+    monkeypatch.setattr(RunFolder, "load_progress", former)
+    _, again = train(preset, tmp_path, epochs=1, resume=True)
+    assert again == json.loads((tmp_path / "metrics.json").read_text())
+    # What it was begun with is in the digest of its architecture.
+    config = ka.AlbertTextClassifier.from_preset(preset).get_config()
+    assert "pooling" not in config
 
 
 def test_a_second_run_on_the_folder_refuses(preset, tmp_path):
