@@ -189,7 +189,7 @@ def main():
         bag_of_embeddings(preprocessor, train, dev, test, monitor, seed)
         for seed in args.seeds
     ]
-    start = splits.start_name(args.preset)
+    start = splits.start_name(args.preset, args.pooling)
     splits.show_all(bags, metrics, "bag of embeddings")
     splits.show_all(results, metrics, start)
     minutes = (time.perf_counter() - begin) / 60

@@ -114,9 +114,10 @@ def prove_no_leakage(splits, folder, max_length, regression=False):
         raise RuntimeError(f"Splits must not share rows: {report['between']}")
 
 
-def start_name(preset):
+def start_name(preset, pooling="cls"):
     """What a model starts from, as tables and folders name it."""
-    return "random" if preset is None else os.path.basename(preset)
+    name = "random" if preset is None else os.path.basename(preset)
+    return name if pooling == "cls" else f"{name}, {pooling}"
 
 
 def model_start(preset):
@@ -150,7 +151,8 @@ def train_and_score(
         list of what `score` gives, an entry a seed.
     """
     results = []
-    name = start_name(args.preset)
+    pooling = getattr(args, "pooling", "cls")
+    name = start_name(args.preset, pooling).replace(", ", "-")
     rate = args.learning_rate
     if rate is None and args.preset is None:
         rate = 5e-4

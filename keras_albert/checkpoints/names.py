@@ -189,6 +189,6 @@ def check_pooling(model, library):
     if is_classifier and model.pooling != "cls":
         raise ValueError(
             f"A text classifier of {library} must have `pooling='cls'`. This "
-            f"one has {model.pooling!r}; train one with 'cls', or convert the "
-            "backbone."
+            f"one has {model.pooling!r}; train one with 'cls', or save its "
+            "`AlbertBackbone` to a folder of its own and convert that."
         )

@@ -84,6 +84,21 @@ def add_classes(parser):
     )
 
 
+def add_pooling(parser, default):
+    """Adds `--pooling`, of tasks that make one vector of a text.
+
+    Args:
+        parser: an `argparse.ArgumentParser`.
+        default: string, `"cls"` or `"mean"`.
+    """
+    parser.add_argument(
+        "--pooling",
+        choices=("cls", "mean"),
+        default=default,
+        help=f"of a text's tokens: [CLS], or the mean of all [{default}]",
+    )
+
+
 def recipe_of(args):
     """What the arguments say.
 

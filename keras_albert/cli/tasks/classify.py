@@ -1,7 +1,7 @@
 """Texts, or pairs of texts, to classes, several labels, or a score."""
 
 from keras_albert.cli.common import add_columns
-from keras_albert.cli.recipe import add_classes
+from keras_albert.cli.recipe import add_classes, add_pooling
 from keras_albert.cli.results import json_line, tab_line
 
 HELP = "texts, or pairs of texts, to classes or a score"
@@ -13,10 +13,11 @@ OPTIONS = {"text_column", "pair_column", "label_column", "multi_label"}
 def add_arguments(parser):
     """Adds what `train classify` takes of its own."""
     add_columns(parser)
-    add = parser.add_argument
-    add("--regression", action="store_true", help="labels are numbers")
-    add("--pooling", choices=("cls", "mean"), default="cls", help="[cls]")
+    parser.add_argument(
+        "--regression", action="store_true", help="labels are numbers"
+    )
     add_classes(parser)
+    add_pooling(parser, "cls")
 
 
 def train(args, model, recipe):
@@ -26,13 +27,8 @@ def train(args, model, recipe):
         train_text_classifier,
     )
 
-    files = TextFiles(
-        args.text_column,
-        args.label_column,
-        args.pair_column,
-        args.regression,
-        args.multi_label,
-    )
+    columns = (args.text_column, args.label_column, args.pair_column)
+    files = TextFiles(*columns, args.regression, args.multi_label)
     return train_text_classifier(
         args.train,
         args.valid,

@@ -1,10 +1,11 @@
 """Texts to vectors that lie close where the texts belong together.
 
-Files are tables or JSON lines: a row is a text and one that belongs to it,
-maybe a hard negative, which does not, and maybe a class, whose texts all belong
-together. With --regression the label column holds scores of similarity.
+Files are tables or JSON lines: a row is a text and one that belongs to it, maybe
+a hard negative, which does not, and maybe a class, whose texts all belong
+together. With --regression labels are scores.
 """
 
+from keras_albert.cli.recipe import add_pooling
 from keras_albert.cli.results import embedding_line
 
 HELP = "texts to vectors, from pairs that belong together or scores"
@@ -24,7 +25,7 @@ def add_arguments(parser):
     add("--label-column", metavar="C", help="of classes, or scores")
     add("--regression", action="store_true", help="labels are scores")
     add("--score-range", type=float, nargs=2, metavar="F", help="[0 1]")
-    add("--pooling", choices=("mean", "cls"), default="mean", help="[mean]")
+    add_pooling(parser, "mean")
     add("--temperature", type=float, default=0.05, metavar="F", help="[0.05]")
 
 
@@ -60,9 +61,7 @@ def evaluate(args, task):
 def predict(args, task, file):
     """Writes the vector of each text."""
     if args.pair_column is not None:
-        raise ValueError(
-            "--pair-column must be left out: each text has a vector."
-        )
+        raise ValueError("--pair-column must be left out: one vector a text.")
     texts = args.text
     if args.data is not None:
         from keras_albert.data.readers import read_rows
