@@ -1,8 +1,8 @@
 """Texts to vectors that lie close where the texts belong together.
 
-Files are tables or JSON lines: a row is a text and one that belongs to it, maybe
-a hard negative, which does not, and maybe a class, whose texts all belong
-together. With --regression labels are scores.
+Files are tables or JSON lines: a row is a text and one that belongs to it,
+maybe a hard negative, which does not, and maybe a class, whose texts all belong
+together. With --regression the label column holds scores of similarity.
 """
 
 from keras_albert.cli.recipe import add_pooling
