@@ -117,7 +117,7 @@ def prove_no_leakage(splits, folder, max_length, regression=False):
 def start_name(preset, pooling="cls"):
     """What a model starts from, as tables and folders name it."""
     name = "random" if preset is None else os.path.basename(preset)
-    return name if pooling == "cls" else f"{name}, {pooling}"
+    return name if pooling == "cls" else f"{name}-{pooling}"
 
 
 def model_start(preset):
@@ -152,7 +152,7 @@ def train_and_score(
     """
     results = []
     pooling = getattr(args, "pooling", "cls")
-    name = start_name(args.preset, pooling).replace(", ", "-")
+    name = start_name(args.preset, pooling)
     rate = args.learning_rate
     if rate is None and args.preset is None:
         rate = 5e-4
